@@ -1,0 +1,10 @@
+"""Organisations, the people in them, and the password step.
+
+    models.py       Organization (has an `org_code` and its roll-out of the second factor), Account (a person's record)
+    names.py        the one canonical form of organisation codes and usernames
+    campaign.py     required from when, postponable until when: pure questions about dates
+    identify.py     organisation code + username + password -> Identified or a refusal
+    passwords.py    argon2id: hash, verify, rehash, rules for new ones
+
+Not here: second factors (`factors`), who is signed in (`sessions`), the order of the steps (`signin`).
+"""

@@ -1,0 +1,33 @@
+"""The one canonical form of organisation codes and usernames.
+
+Two spellings that look alike must not be two accounts, and one person must not be locked out by a capital letter:
+NFKC, case-folded, outer white space removed. What remains invisible or misleading is refused at creation.
+"""
+
+import unicodedata
+
+from idp.kernel.errors import Refused
+
+LONGEST_TYPED = 256
+LONGEST_STORED = 128
+
+
+def canonical(typed: str) -> str:
+    """The form that is compared and stored. Idempotent; bounded in length whatever was typed."""
+    folded = unicodedata.normalize("NFKC", typed[:LONGEST_TYPED].strip()).casefold()
+    return unicodedata.normalize("NFKC", folded).strip()
+
+
+def checked(name: str, kind: str) -> str:
+    """The canonical form of a name that is being created.
+
+    Raises Refused for empty or long names, and for characters that cannot be seen, typed or told apart:
+    controls, format characters (such as right-to-left overrides), unassigned ones, inner white space, a backslash
+    (it separates organisation and username in `login_hint`).
+    """
+    result = canonical(name)
+    forbidden = any(unicodedata.category(character)[0] in "CZ" or character == "\\" for character in result)
+    scripts = {unicodedata.name(character, "?").split()[0] for character in result if character.isalpha()}
+    if not result or len(result) > LONGEST_STORED or forbidden or len(scripts) > 1 or result.endswith("."):
+        raise Refused(f"{kind}.name_not_allowed", f"{kind} {name!r} is not allowed")
+    return result

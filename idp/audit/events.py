@@ -1,0 +1,185 @@
+"""The kinds of events. The class name in snake case is the event's type."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Event:
+    """Base: what an event may be about. Subclasses add what is particular to them."""
+
+    account_id: int | None = field(default=None, kw_only=True)
+    organization_id: int | None = field(default=None, kw_only=True)
+    client_id: str | None = field(default=None, kw_only=True)
+    sid: str | None = field(default=None, kw_only=True)
+    interaction_id: str | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
+class AuthorizationRefused(Event):
+    """An authorization request was not accepted; `shown` when the end-user saw a page instead of the client an error."""
+
+    error: str
+    detail: str
+    shown: bool
+
+
+@dataclass(frozen=True)
+class SignInBegun(Event):
+    """An interaction was opened; `prompt` was the first one due, for these `reasons`."""
+
+    prompt: str
+    reasons: list[str]
+
+
+@dataclass(frozen=True)
+class AttemptRefused(Event):
+    """An attempt was not evaluated because of a wait or an exhausted count."""
+
+    kind: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class PasswordChecked(Event):
+    """A password was evaluated; `outcome` is `right`, `wrong` or `blocked`."""
+
+    outcome: str
+
+
+@dataclass(frozen=True)
+class SecondFactorChecked(Event):
+    """A second factor was evaluated; `outcome` is a `Verdict`."""
+
+    method: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class EnrolmentChecked(Event):
+    """The first code of a factor that is being enrolled was evaluated."""
+
+    method: str
+    outcome: str
+
+
+@dataclass(frozen=True)
+class SecondFactorEnrolled(Event):
+    """A second factor was proven for the first time and belongs to the account now."""
+
+    method: str
+
+
+@dataclass(frozen=True)
+class CredentialDisabled(Event):
+    """A second factor is disabled after too many wrong attempts in a row; it still counts as enrolled."""
+
+    method: str
+
+
+@dataclass(frozen=True)
+class EnrolmentPostponed(Event):
+    """The person confirmed that they want to choose a second factor later."""
+
+    until: str
+
+
+@dataclass(frozen=True)
+class PostponementRefused(Event):
+    """Postponing was asked for where it is not offered."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class ConsentGiven(Event):
+    """The person allowed the client these scopes."""
+
+    scope: str
+
+
+@dataclass(frozen=True)
+class ConsentDenied(Event):
+    """The person refused the client."""
+
+
+@dataclass(frozen=True)
+class SessionOpened(Event):
+    """A single sign-on session exists from now on."""
+
+    acr: str
+    amr: list[str]
+
+
+@dataclass(frozen=True)
+class SessionReauthenticated(Event):
+    """The same account proved itself again; the session kept its `sid` and got a new secret."""
+
+    acr: str
+    amr: list[str]
+
+
+@dataclass(frozen=True)
+class SessionEnded(Event):
+    """A session is over, and so is everything bound to it."""
+
+    reason: str
+    clients: int
+
+
+@dataclass(frozen=True)
+class CodeIssued(Event):
+    """An authorization code was handed to the client."""
+
+    acr: str
+    reasons: list[str]
+
+
+@dataclass(frozen=True)
+class TokensIssued(Event):
+    """Tokens were issued; `grant_type` says for what."""
+
+    grant_type: str
+    grant_id: str
+
+
+@dataclass(frozen=True)
+class TokenRequestRefused(Event):
+    """The token endpoint answered with an error."""
+
+    error: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class CodeReused(Event):
+    """A code was presented again after its success; what its first use produced is revoked."""
+
+    grant_id: str
+
+
+@dataclass(frozen=True)
+class RefreshTokenReused(Event):
+    """ALARM. A superseded refresh token came back after the grace time; its whole family is revoked."""
+
+    grant_id: str
+
+
+@dataclass(frozen=True)
+class AccountChanged(Event):
+    """An administrator created or changed an account; `change` says how, without values."""
+
+    change: str
+
+
+@dataclass(frozen=True)
+class OrganizationChanged(Event):
+    """An administrator created or changed an organisation."""
+
+    change: str
+
+
+@dataclass(frozen=True)
+class ClientChanged(Event):
+    """An administrator registered or changed a client."""
+
+    change: str

@@ -1,0 +1,66 @@
+"""The append-only table of events."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Index, String, insert, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp.audit.events import Event
+from idp.kernel.clock import Clock
+from idp.store.base import Base
+
+_COMMON = tuple(field.name for field in fields(Event))
+
+
+class AuditEvent(Base):
+    """One thing that happened. Rows are inserted and never changed."""
+
+    __tablename__ = "audit_events"
+    __table_args__ = (Index("ix_audit_events_type_at", "type", "at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    type: Mapped[str] = mapped_column(String(60))
+    request_code: Mapped[str | None] = mapped_column(String(12), index=True)
+    account_id: Mapped[int | None] = mapped_column(index=True)
+    organization_id: Mapped[int | None]
+    client_id: Mapped[str | None] = mapped_column(String(200))
+    sid: Mapped[str | None] = mapped_column(String(64), index=True)
+    interaction_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    details: Mapped[dict[str, Any]]
+
+
+def event_type(event: type[Event]) -> str:
+    """`SessionEnded` is stored as `session_ended`."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", event.__name__).lower()
+
+
+class Trail:
+    """Writes events. `request_code` answers with the code of the request at hand, or None outside of one."""
+
+    def __init__(self, clock: Clock, request_code: Callable[[], str | None]) -> None:
+        self._clock = clock
+        self._request_code = request_code
+
+    def record(self, session: Session, event: Event) -> None:
+        """The event is in the trail if, and only if, the open unit of work is committed."""
+        values: dict[str, Any] = {name: getattr(event, name) for name in _COMMON}
+        details = {field.name: getattr(event, field.name) for field in fields(event) if field.name not in _COMMON}
+        session.execute(
+            insert(AuditEvent).values(
+                at=self._clock.now(),
+                type=event_type(type(event)),
+                request_code=self._request_code(),
+                details=details,
+                **values,
+            )
+        )
+
+
+def events(session: Session, kind: type[Event], **about: Any) -> Sequence[AuditEvent]:
+    """The events of one kind, oldest first."""
+    return session.scalars(select(AuditEvent).filter_by(type=event_type(kind), **about).order_by(AuditEvent.id)).all()

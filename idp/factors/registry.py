@@ -1,0 +1,16 @@
+"""The second factors there are, the one we advise first."""
+
+from idp.factors.base import SecondFactor
+from idp.factors.totp import Totp
+
+FACTORS: tuple[SecondFactor, ...] = (Totp(),)
+
+
+def factor(name: str) -> SecondFactor | None:
+    """The factor of this name; None when there is none."""
+    return next((each for each in FACTORS if each.name == name), None)
+
+
+def highest_level() -> int:
+    """The highest level that somebody can reach with what there is."""
+    return max(each.reaches for each in FACTORS)

@@ -1,0 +1,125 @@
+"""Registered relying applications and their metadata (OpenID Connect Registration 2)."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from sqlalchemy import CheckConstraint, String
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from idp.kernel.errors import Refused
+from idp.kernel.secrets import hash_secret, is_same
+from idp.store.base import Base
+
+PROFILES = ("oidc", "fapi2")
+SESSION_ACTIVITY = ("reported", "token_refresh", "none")
+AUTHENTICATION_METHODS = ("client_secret_basic", "client_secret_post", "none")
+APPLICATION_TYPES = ("web", "browser", "native")
+SCOPES = ("openid", "profile", "email")
+LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
+
+
+class Client(Base):
+    """A relying application. The secret is kept as a hash only.
+
+    `profile` fixes the security rules; `session_activity` says how the application tells us that its person is active;
+    `minimum_acr` is a level (see `kernel.levels`) that holds at every issue of tokens; a `first_party` client asks no consent.
+    """
+
+    __tablename__ = "clients"
+    __table_args__ = (
+        CheckConstraint("profile IN ('oidc', 'fapi2')", name="profile_known"),
+        CheckConstraint("session_activity IN ('reported', 'token_refresh', 'none')", name="session_activity_known"),
+        CheckConstraint("application_type IN ('web', 'browser', 'native')", name="application_type_known"),
+        CheckConstraint(
+            "(token_endpoint_auth_method = 'none') = (client_secret_hash IS NULL)", name="secret_iff_confidential"
+        ),
+    )
+
+    client_id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    client_name: Mapped[str] = mapped_column(String(200))
+    client_secret_hash: Mapped[bytes | None]
+    token_endpoint_auth_method: Mapped[str] = mapped_column(String(40))
+    application_type: Mapped[str] = mapped_column(String(20), default="web")
+    redirect_uris: Mapped[list[str]]
+    post_logout_redirect_uris: Mapped[list[str]]
+    grant_types: Mapped[list[str]]
+    response_types: Mapped[list[str]]
+    scope: Mapped[str] = mapped_column(String(1000))
+    id_token_signed_response_alg: Mapped[str] = mapped_column(String(20), default="RS256")
+    profile: Mapped[str] = mapped_column(String(20), default="oidc")
+    require_pkce: Mapped[bool] = mapped_column(default=True)
+    session_activity: Mapped[str] = mapped_column(String(20))
+    minimum_acr: Mapped[int | None]
+    first_party: Mapped[bool] = mapped_column(default=False)
+    client_uri: Mapped[str | None] = mapped_column(String(2000))
+    policy_uri: Mapped[str | None] = mapped_column(String(2000))
+    tos_uri: Mapped[str | None] = mapped_column(String(2000))
+    initiate_login_uri: Mapped[str | None] = mapped_column(String(2000))
+    backchannel_logout_uri: Mapped[str | None] = mapped_column(String(2000))
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+    @property
+    def is_public(self) -> bool:
+        """True for a client that cannot keep a secret (RFC 6749 2.1)."""
+        return self.token_endpoint_auth_method == "none"  # noqa: S105 - the name of a method, not a password
+
+    @property
+    def home(self) -> str | None:
+        """Where a person goes back to the application, when the request at hand no longer says it."""
+        return self.client_uri or self.initiate_login_uri
+
+    def has_secret(self, secret: str) -> bool:
+        """True for the client's secret; a stored hash presented as a secret is none."""
+        return self.client_secret_hash is not None and is_same(self.client_secret_hash, hash_secret(secret))
+
+    def allows_scope(self, scope: Sequence[str]) -> list[str]:
+        """The values of the requested scope that the client may have, in the order asked for; others are ignored."""
+        allowed = self.scope.split()
+        return [value for value in scope if value in allowed]
+
+    # What Authlib's client authentication asks of a client.
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        return method == self.token_endpoint_auth_method
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        return grant_type in self.grant_types
+
+
+def find(session: Session, client_id: str | None) -> Client | None:
+    """The client with exactly this identifier."""
+    return session.get(Client, client_id) if client_id and "\x00" not in client_id else None
+
+
+def check_redirect_uri(uri: str, application_type: str) -> None:
+    """Raises Refused with the reason in words for a URI that must not be registered.
+
+    Exact strings are compared later, so whatever two parsers could read differently is refused here
+    (RFC 9700 2.1 and 4.1, RFC 8252 7 and 8.4, OpenID Connect Registration 2).
+    """
+    if any(ord(character) <= 0x20 or ord(character) >= 0x7F or character in '\\"<>^`{|}*' for character in uri):
+        raise Refused("client.redirect_uri_characters", f"{uri!r}: only plain URI characters, no wildcard")
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port
+    except ValueError as error:
+        raise Refused("client.redirect_uri_unreadable", f"{uri!r}: {error}") from error
+    if parts.fragment or uri.endswith("#"):
+        raise Refused("client.redirect_uri_fragment", f"{uri!r}: a redirect URI has no fragment")
+    if parts.scheme in ("http", "https"):
+        if not parts.hostname or "@" in parts.netloc:
+            raise Refused("client.redirect_uri_host", f"{uri!r}: needs a host and no user information")
+        if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
+            raise Refused("client.redirect_uri_https", f"{uri!r}: https is required, except on loopback")
+    elif application_type != "native" or "." not in parts.scheme:
+        raise Refused(
+            "client.redirect_uri_scheme", f"{uri!r}: https, or for native applications a scheme such as com.example.app"
+        )
+
+
+def as_metadata(client: Client) -> dict[str, Any]:
+    """The client's metadata by the names of the specification; never its secret."""
+    names = [column.key for column in Client.__table__.columns if column.key != "client_secret_hash"]
+    return {name: getattr(client, name) for name in names}

@@ -1,0 +1,208 @@
+"""A session's life: opened in one place, read by one reader, ended by one road.
+
+    open             only `signin.flow` calls it, when no authentication prompt is due any more
+    reauthenticate   the same account proved itself again: same `sid`, new secret, never a lower level
+    load_live        the only reader that pages, protocol and administration may use
+    touch            something happened
+    join             a client received its first tokens in this session
+    end              the only road by which a session ends: end + audit event + one notice per client, in one transaction
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
+
+from sqlalchemy import select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session as Unit
+
+from idp.audit.events import SessionEnded, SessionOpened, SessionReauthenticated
+from idp.audit.trail import Trail
+from idp.kernel.clock import Clock
+from idp.kernel.secrets import hash_secret, random_identifier, random_token
+from idp.sessions import idle
+from idp.sessions.models import Participation, Session
+
+EndReason = Literal[
+    "idle",
+    "absolute",
+    "logout",
+    "ended_by_person",
+    "ended_by_administrator",
+    "account_disabled",
+    "credential_disabled",
+    "credential_reset",
+    "password_changed",
+    "replaced",
+]
+
+
+class SessionEndListener(Protocol):
+    """Is told that a session ended, in the transaction that ends it; joined in `wiring`."""
+
+    def session_ended(self, unit: Unit, session: Session, client_ids: Sequence[str], now: datetime) -> None: ...
+
+
+@dataclass(frozen=True)
+class Proven:
+    """What was proven about the account: the level, the methods (RFC 8176) and when the password was asked."""
+
+    level: int
+    acr: str
+    amr: list[str]
+    auth_time: datetime
+    postponed_until: datetime | None
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A session, and the secret for its cookie; the database keeps only the secret's hash."""
+
+    session: Session
+    secret: str
+
+
+class Sessions:
+    """Everything that happens to sessions."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        trail: Trail,
+        idle_timeout: timedelta,
+        absolute_timeout: timedelta,
+        listeners: Sequence[SessionEndListener] = (),
+    ) -> None:
+        self._clock = clock
+        self._trail = trail
+        self._idle_timeout = idle_timeout
+        self._absolute_timeout = absolute_timeout
+        self._listeners = tuple(listeners)
+
+    def open(
+        self,
+        unit: Unit,
+        account_id: int,
+        proven: Proven,
+        idle_timeout: timedelta | None = None,
+        absolute_timeout: timedelta | None = None,
+    ) -> Opened:
+        """A new session exists, live from now on. An organisation's own limits only ever shorten the general ones."""
+        now, secret = self._clock.now(), random_token()
+        idle_for = min(idle_timeout or self._idle_timeout, self._idle_timeout)
+        lasts = min(absolute_timeout or self._absolute_timeout, self._absolute_timeout)
+        session = Session(
+            sid=random_identifier(),
+            secret_hash=hash_secret(secret),
+            account_id=account_id,
+            level=proven.level,
+            amr=proven.amr,
+            auth_time=proven.auth_time,
+            opened_at=now,
+            last_activity_at=now,
+            idle_timeout=idle_for,
+            idle_ends_at=now + idle_for,
+            absolute_ends_at=now + lasts,
+            postponed_until=proven.postponed_until,
+        )
+        unit.add(session)
+        unit.flush()  # the row's id is needed by the interaction and the code
+        self._trail.record(
+            unit, SessionOpened(acr=proven.acr, amr=proven.amr, account_id=account_id, sid=session.sid)
+        )
+        return Opened(session, secret)
+
+    def reauthenticate(self, unit: Unit, session: Session, proven: Proven) -> Opened | None:
+        """The session keeps its `sid`, gets a new secret and states the higher of both levels. None: it ended meanwhile."""
+        now, secret = self._clock.now(), random_token()
+        rises = proven.level >= session.level
+        values = {
+            "secret_hash": hash_secret(secret),
+            "level": max(proven.level, session.level),
+            "amr": proven.amr if rises else session.amr,
+            "auth_time": max(proven.auth_time, session.auth_time),
+            "postponed_until": proven.postponed_until or session.postponed_until,
+            **idle.moved_by_activity(session, now),
+        }
+        changed = unit.execute(
+            update(Session).where(Session.id == session.id, idle.live(now)).values(values).returning(Session.id)
+        ).one_or_none()
+        if changed is None:
+            return None
+        unit.refresh(session)
+        self._trail.record(
+            unit,
+            SessionReauthenticated(acr=proven.acr, amr=session.amr, account_id=session.account_id, sid=session.sid),
+        )
+        return Opened(session, secret)
+
+    def load_live(self, unit: Unit, secret: str | None) -> Session | None:
+        """The live session of this cookie; None for none, an unknown one, and one that is over even if nobody ended it."""
+        if not secret:
+            return None
+        now = self._clock.now()
+        return unit.scalars(select(Session).where(Session.secret_hash == hash_secret(secret), idle.live(now))).one_or_none()
+
+    def load_live_by_id(self, unit: Unit, session_id: int | None) -> Session | None:
+        """As `load_live`, for something that belongs to a session: a code, a token, an interaction."""
+        if session_id is None:
+            return None
+        return unit.scalars(select(Session).where(Session.id == session_id, idle.live(self._clock.now()))).one_or_none()
+
+    def touch(self, unit: Unit, session: Session) -> bool:
+        """Something happened now, if the session is still live; False when it is over and stays so."""
+        now = self._clock.now()
+        touched = unit.execute(
+            update(Session)
+            .where(Session.id == session.id, idle.live(now), Session.last_activity_at <= now)
+            .values(**idle.moved_by_activity(session, now))
+            .returning(Session.id)
+        )
+        return touched.one_or_none() is not None
+
+    def join(self, unit: Unit, session_id: int, client_id: str) -> None:
+        """The client takes part in the session from its first tokens on, and will be told when it ends."""
+        dialect = unit.get_bind().dialect.name
+        statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Participation)
+        unit.execute(
+            statement.values(
+                session_id=session_id, client_id=client_id, joined_at=self._clock.now()
+            ).on_conflict_do_nothing()
+        )
+
+    def participants(self, unit: Unit, session_id: int) -> Sequence[str]:
+        """The clients that received tokens in this session, in the order they joined."""
+        query = select(Participation.client_id).filter_by(session_id=session_id)
+        return unit.scalars(query.order_by(Participation.joined_at, Participation.client_id)).all()
+
+    def end(self, unit: Unit, session: Session, reason: EndReason) -> bool:
+        """The session is over for good, and each client that took part has a notice waiting. False when it already was."""
+        now = self._clock.now()
+        ended = unit.execute(
+            update(Session)
+            .where(Session.id == session.id, Session.ended_at.is_(None))
+            .values(ended_at=now, end_reason=reason)
+            .returning(Session.id)
+        ).one_or_none()
+        if ended is None:
+            return False
+        client_ids = self.participants(unit, session.id)
+        self._trail.record(
+            unit,
+            SessionEnded(reason=reason, clients=len(client_ids), account_id=session.account_id, sid=session.sid),
+        )
+        for listener in self._listeners:
+            listener.session_ended(unit, session, client_ids, now)
+        return True
+
+    def end_all_of(self, unit: Unit, account_id: int, reason: EndReason) -> int:
+        """Every session of the account is over; the number that were not before."""
+        sessions = unit.scalars(select(Session).filter_by(account_id=account_id, ended_at=None)).all()
+        return sum(self.end(unit, session, reason) for session in sessions)
+
+    def overdue(self, unit: Unit, limit: int) -> Sequence[Session]:
+        """Sessions that are over by the clock and were not ended yet, for the sweep."""
+        now = self._clock.now()
+        query = select(Session).where(Session.ended_at.is_(None), ~idle.live(now)).limit(limit)
+        return unit.scalars(query.order_by(Session.idle_ends_at)).all()

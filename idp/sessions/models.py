@@ -1,0 +1,48 @@
+"""Sessions and the clients that take part in them."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from idp.store.base import Base
+
+
+class Session(Base):
+    """One person signed in with one browser.
+
+    `level` and `amr` say what was proven in it; `auth_time` moves when the password was asked. `postponed_until` is
+    set when the person postponed enrolment in this session, and answers that prompt until then.
+    """
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="end_has_reason"),
+        Index("ix_sessions_live", "ended_at", "last_activity_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sid: Mapped[str] = mapped_column(String(64), unique=True)
+    secret_hash: Mapped[bytes] = mapped_column(unique=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), index=True)
+    level: Mapped[int]
+    amr: Mapped[list[str]]
+    auth_time: Mapped[datetime]
+    opened_at: Mapped[datetime]
+    last_activity_at: Mapped[datetime]
+    idle_timeout: Mapped[timedelta]
+    idle_ends_at: Mapped[datetime] = mapped_column(index=True)
+    absolute_ends_at: Mapped[datetime]
+    postponed_until: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]
+    end_reason: Mapped[str | None] = mapped_column(String(40))
+
+
+class Participation(Base):
+    """This client received tokens in this session, and is told when the session ends."""
+
+    __tablename__ = "participations"
+
+    session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
+    client_id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    joined_at: Mapped[datetime]

@@ -1,0 +1,14 @@
+"""The login pipeline, as data.
+
+    prompts.py       PROMPTS: what we may have to ask, in order; next_prompt
+    checks.py        why a prompt is due: pure functions Situation -> bool
+    situation.py     Situation: all that a check may see
+    interaction.py   Interaction: one stored attempt to sign in, bound to one browser
+    answers.py       ANSWERS: prompt name -> what an answer to it does
+    flow.py          begin, look, advance, complete
+
+    request -> begin -> [ look -> next_prompt -> screen -> answer -> proof recorded ] ... -> session -> complete -> code
+
+No step knows the next one: a proof is recorded and the list is read again. An answer is refused unless its prompt is the
+pending one. The session is opened at one place, when no authentication prompt is left.
+"""

@@ -1,0 +1,55 @@
+/* Comfort for the sign-in pages. Every page works without it; what needs it has `hidden` in the page and is shown here. */
+"use strict";
+
+/* A second submit of the same form within three seconds is ignored; the button stays usable. */
+const submitted = new WeakMap();
+document.addEventListener("submit", (event) => {
+  const before = submitted.get(event.target);
+  if (before !== undefined && event.timeStamp - before < 3000) {
+    event.preventDefault();
+  } else {
+    submitted.set(event.target, event.timeStamp);
+  }
+});
+/* A page that the browser kept may be submitted again at once. */
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) {
+    for (const form of document.forms) submitted.delete(form);
+  }
+});
+
+for (const button of document.querySelectorAll("button[data-shows]")) {
+  const input = document.getElementById(button.dataset.shows);
+  const show = (visible) => {
+    input.type = visible ? "text" : "password";
+    button.textContent = visible ? button.dataset.hideText : button.dataset.showText;
+  };
+  button.addEventListener("click", () => show(input.type === "password"));
+  /* Browsers and password managers keep what was typed in a password field, never what was typed in a text field. */
+  input.form.addEventListener("submit", () => show(false));
+  button.hidden = false;
+}
+
+for (const note of document.querySelectorAll("[data-caps-lock-of]")) {
+  const input = document.getElementById(note.dataset.capsLockOf);
+  const tell = (on) => {
+    const said = on ? note.dataset.text : "";
+    if (note.textContent !== said) note.textContent = said;
+  };
+  for (const kind of ["keydown", "keyup"]) {
+    /* Filling in by a password manager sends events of this name that are no key presses. */
+    input.addEventListener(kind, (event) => tell(event instanceof KeyboardEvent && event.getModifierState("CapsLock")));
+  }
+  input.addEventListener("blur", () => tell(false));
+}
+
+for (const button of document.querySelectorAll("button[data-copies]")) {
+  if (!navigator.clipboard) continue;
+  const source = document.getElementById(button.dataset.copies);
+  const told = document.querySelector(`[data-copied="${button.dataset.copies}"]`);
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(source.textContent.replaceAll(" ", ""));
+    told.textContent = told.dataset.text;
+  });
+  button.hidden = false;
+}
