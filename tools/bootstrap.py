@@ -122,7 +122,7 @@ def uv_environment() -> dict[str, str]:
     environment["UV_PYTHON_DOWNLOADS"] = "never"
     if not runs(venv_python(VENV)):
         environment["UV_PYTHON"] = sys.executable
-    if not os.access(Path.home(), os.W_OK):
+    if not os.access(os.environ.get("HOME", ""), os.W_OK):
         environment.setdefault("UV_CACHE_DIR", str(TOOLS / "cache"))
     return environment
 
@@ -144,14 +144,14 @@ def installed_uv() -> Path:
 def make_tools_environment() -> None:
     """The environment of the tools has an interpreter with pip."""
     command = [sys.executable, "-m", "venv", "--clear", str(TOOLS_VENV)]
-    if subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0:
+    if subprocess.run(command, check=False, cwd=ROOT, capture_output=True).returncode == 0:
         return
     advice = (
         f"`{sys.executable} -m venv` does not work here: Debian keeps it in a package of its own. "
         "Install it (Debian: `apt-get install python3-venv`) and run this again."
     )
     install_system_package("python3-venv", advice)
-    if subprocess.run(command, cwd=ROOT).returncode != 0:
+    if subprocess.run(command, check=False, cwd=ROOT).returncode != 0:
         raise CannotBootstrap(advice)
 
 
