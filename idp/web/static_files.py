@@ -1,8 +1,8 @@
 """The stylesheet, the scripts and the icon, under addresses that change with their content.
 
 `static_url("idp.css")` gives `/static/idp.<hash>.css`. That address is served as immutable for a year. During a rollout
-a page of one release may ask a node of another for its files: an address with another hash is answered with what is here,
-uncached.
+a page of one release may ask a node of another for its files: an address with another hash is answered with what is
+here, uncached.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """Every word a person reads, from the catalogues in `idp/translations`, in Dutch or English.
 
 A message id is a dotted key (`identify.title`); both languages carry a text for each. Texts hold slots in braces
-(`{app}`). A whole number given for a slot chooses between the singular and the plural text and is written as a word up to
-twelve.
+(`{app}`). A whole number given for a slot chooses between the singular and the plural text and is written as a word up
+to twelve.
 
 The language of a page is the first of: `?lang=` on a GET, the cookie `idp_lang`, `ui_locales` of the request (OpenID
 Connect Core 3.1.2.1; `flask.g.ui_locales` where it was stored earlier), `Accept-Language` as far as it names Dutch or

@@ -48,8 +48,12 @@ for (const button of document.querySelectorAll("button[data-copies]")) {
   const source = document.getElementById(button.dataset.copies);
   const told = document.querySelector(`[data-copied="${button.dataset.copies}"]`);
   button.addEventListener("click", async () => {
-    await navigator.clipboard.writeText(source.textContent.replaceAll(" ", ""));
-    told.textContent = told.dataset.text;
+    try {
+      await navigator.clipboard.writeText(source.textContent.replaceAll(" ", ""));
+      told.textContent = told.dataset.text;
+    } catch {
+      getSelection().selectAllChildren(source);
+    }
   });
   button.hidden = false;
 }

@@ -1,0 +1,1 @@
+"""Pages and endpoints as a browser or an application meets them."""

@@ -1,0 +1,283 @@
+"""Every page in every state it has, as the views would show it, and a small application that serves them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from types import MappingProxyType
+
+import segno
+from flask import Flask, Response, abort
+
+from idp.kernel.resources import folder
+from idp.web.pages import FRAME_KEY, ErrorText, FrameOrganization, init_pages, render
+from idp.web.texts import masked_address
+
+CSP = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'none'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+FRAME = FrameOrganization("Atosi", "088 - 600 6400")
+TODAY = date(2021, 11, 23)
+DEADLINE = date(2022, 2, 1)
+UNTIL = datetime(2021, 11, 23, 13, 35, tzinfo=UTC)
+SECRET = "JBSWY3DPEHPK3PXPKRSXG5BAMF2G643J"
+OTPAUTH_URI = f"otpauth://totp/Atosi:j.jansen?secret={SECRET}&issuer=Atosi&algorithm=SHA1&digits=6&period=30"
+
+
+@dataclass(frozen=True)
+class PageState:
+    """One thing a page can show. `name` is unique; it ends in what is special about the state."""
+
+    name: str
+    template: str
+    context: Mapping[str, object]
+    status: int = 200
+    organization: FrameOrganization | None = None
+
+    @property
+    def error(self) -> ErrorText | None:
+        error = self.context.get("error")
+        assert error is None or isinstance(error, ErrorText)
+        return error
+
+
+def qr_drawing(uri: str) -> tuple[str, int]:
+    """The path data of the QR code of `uri`, a square for each dark module, and its size with the quiet zone."""
+    matrix = segno.make(uri, error="m", micro=False).matrix
+    squares = [
+        f"M{column + 4} {row + 4}h1v1h-1z"
+        for row, modules in enumerate(matrix)
+        for column, dark in enumerate(modules)
+        if dark
+    ]
+    return "".join(squares), len(matrix) + 8
+
+
+_FORM = {"action": "#", "csrf_token": "4f2a"}
+_IDENTIFY = _FORM | {
+    "app_name": "Atosi",
+    "organisation": "",
+    "username": "",
+    "remember": False,
+    "policy_uri": None,
+    "tos_uri": None,
+    "notice": None,
+}
+_CHOOSE = _FORM | {
+    "username": "j.jansen",
+    "org_code": "10234",
+    "totp_offered": True,
+    "email_offered": True,
+    "email_masked": masked_address("jan@voorbeeld.nl"),
+    "email_missing": False,
+    "postpone_offered": True,
+    "postpone_until": DEADLINE,
+    "today": TODAY,
+    "reminder_days": None,
+    "last_day": False,
+    "after_deadline": False,
+    "demanded_by": None,
+    "restart_url": "#restart",
+}
+_QR_PATH, _QR_SIZE = qr_drawing(OTPAUTH_URI)
+_ENROL = _FORM | {
+    "qr_path": _QR_PATH,
+    "qr_size": _QR_SIZE,
+    "otpauth_uri": OTPAUTH_URI,
+    "key_groups": "JBSW Y3DP EHPK 3PXP KRSX G5BA MF2G 643J",
+    "issuer_name": "Atosi",
+    "username": "j.jansen",
+    "other_url": "#other",
+}
+_VERIFY = _FORM | {
+    "username": "j.jansen",
+    "org_code": "10234",
+    "issuer_name": "Atosi",
+    "restart_url": "#restart",
+    "other_methods": False,
+    "tries_left": None,
+}
+_CONSENT = _FORM | {
+    "app_name": "Rapportages",
+    "client_host": "rapportages.example",
+    "claims": [
+        ("consent.gets.account", None),
+        ("consent.gets.name", "Anna de Wit"),
+        ("consent.gets.username", "anna"),
+        ("consent.gets.email", "anna@voorbeeld.nl"),
+        ("consent.gets.organisation", "Gemeente Voorbeeld (10234)"),
+        ("consent.gets.role", "Beheerder"),
+        ("consent.gets.language", "Nederlands"),
+        ("consent.gets.offline_access", None),
+    ],
+    "restart_url": "#restart",
+}
+_CODE = {"request_code": "K7QM-3F"}
+
+
+def _error(field: str, key: str, **params: object) -> dict[str, object]:
+    return {"error": ErrorText(field, key, params)}
+
+
+def _states() -> list[PageState]:
+    identify, choose = "signin/identify.html", "signin/enrol_choose.html"
+    enrol, verify = "factors/totp/enrol.html", "factors/totp/verify.html"
+    expired: dict[str, object] = {"app_name": "Atosi", "restart_url": None, "app_url": None}
+    known = {"organisation": "10234", "username": "j.jansen", "remember": True}
+    page = PageState
+    return [
+        page("identify", identify, _IDENTIFY),
+        page("identify-known-organisation", identify, _IDENTIFY | {"organisation": "10234", "remember": True}),
+        page(
+            "identify-policies",
+            identify,
+            _IDENTIFY | {"policy_uri": "https://app.example/privacy", "tos_uri": "https://app.example/terms"},
+        ),
+        page("identify-signed-out-idle", identify, _IDENTIFY | {"notice": "identify.notice.signed_out_idle"}),
+        page("identify-sign-in-again", identify, _IDENTIFY | known | {"notice": "identify.notice.sign_in_again"}),
+        page("identify-error-wrong", identify, _IDENTIFY | known | _error("organisation", "identify.error.wrong")),
+        *(
+            page(f"identify-error-empty-{name}", identify, _IDENTIFY | _error(name, f"identify.error.empty_{name}"))
+            for name in ("organisation", "username", "password")
+        ),
+        page(
+            "choose-account",
+            "signin/choose_account.html",
+            _FORM | {"app_name": "Atosi", "session_username": "j.jansen", "session_organisation": "10234"},
+        ),
+        page("choose", choose, _CHOOSE),
+        page("choose-app-only", choose, _CHOOSE | {"email_offered": False, "email_masked": None}),
+        page(
+            "choose-no-address", choose, _CHOOSE | {"email_offered": False, "email_masked": None, "email_missing": True}
+        ),
+        page("choose-email-only", choose, _CHOOSE | {"totp_offered": False}),
+        page("choose-reminder", choose, _CHOOSE | {"reminder_days": 20}),
+        page("choose-reminder-one-day", choose, _CHOOSE | {"reminder_days": 1}),
+        page("choose-last-day", choose, _CHOOSE | {"last_day": True, "reminder_days": 0, "today": DEADLINE}),
+        page("choose-far-deadline", choose, _CHOOSE | {"postpone_until": date(2023, 2, 1)}),
+        page("choose-after-deadline", choose, _CHOOSE | {"postpone_offered": False, "after_deadline": True}),
+        page("choose-after-reset", choose, _CHOOSE | {"postpone_offered": False, "after_reset": True}),
+        page("choose-demanded", choose, _CHOOSE | {"postpone_offered": False, "demanded_by": "Rapportages"}),
+        page("choose-error-none", choose, _CHOOSE | _error("method", "choose.error.none")),
+        page("choose-error-not-offered", choose, _CHOOSE | _error("method", "choose.error.not_offered")),
+        page(
+            "choose-error-after-deadline",
+            choose,
+            _CHOOSE
+            | {"postpone_offered": False, "after_deadline": True}
+            | _error("method", "choose.error.after_deadline"),
+        ),
+        page(
+            "postpone",
+            "signin/postpone_confirm.html",
+            _FORM | {"confirm": "9c1e", "postpone_until": DEADLINE, "today": TODAY, "back_url": "#back"},
+        ),
+        page("enrol", enrol, _ENROL),
+        page("enrol-only-method", enrol, _ENROL | {"other_url": None}),
+        *(
+            page(f"enrol-error-{name}", enrol, _ENROL | _error("code", f"code.error.{name}"))
+            for name in ("empty", "wrong", "wrong_again", "used", "long", "chars")
+        ),
+        page("verify", verify, _VERIFY),
+        page("verify-error-wrong", verify, _VERIFY | _error("code", "code.error.wrong")),
+        page("verify-error-tries-left", verify, _VERIFY | {"tries_left": 2} | _error("code", "code.error.wrong")),
+        page("verify-error-last-try", verify, _VERIFY | _error("code", "code.error.wrong", tries_left=1)),
+        page("verify-error-one-digit", verify, _VERIFY | _error("code", "code.error.short", digits=1)),
+        page("verify-error-short", verify, _VERIFY | _error("code", "code.error.short", digits=5)),
+        page(
+            "no-usable-factor",
+            "signin/no_usable_factor.html",
+            {"username": "j.jansen", "org_code": "10234", "app_name": "Atosi"},
+            403,
+        ),
+        *(
+            page(
+                f"wait-{kind}",
+                "signin/wait.html",
+                {"kind": kind, "until": UNTIL, "zone": "Europe/Amsterdam", "retry_url": "#retry"},
+                429,
+            )
+            for kind in ("password", "code")
+        ),
+        page("blocked", "signin/blocked.html", {}, 403),
+        page("consent", "signin/consent.html", _CONSENT),
+        page(
+            "handoff",
+            "signin/handoff.html",
+            {"target": "/stay?code=1&state=2", "app_name": "Atosi", "is_web": True},
+        ),
+        page(
+            "handoff-app",
+            "signin/handoff.html",
+            {"target": "nl.example.app:/callback?code=1", "app_name": "Atosi", "is_web": False},
+        ),
+        page(
+            "form-post",
+            "signin/form_post.html",
+            {"target": "/stay", "fields": [("code", "1"), ("state", "<2>")], "app_name": "Atosi"},
+        ),
+        page("finished", "signin/finished.html", {"app_name": "Atosi", "app_url": "https://atosi.example/"}),
+        page("finished-no-address", "signin/finished.html", {"app_name": "Atosi", "app_url": None}),
+        page("expired", "signin/expired.html", expired | {"restart_url": "#restart"}, 410),
+        page("expired-enrolling", "signin/expired.html", expired | {"restart_url": "#restart", "enrolling": True}, 410),
+        page("expired-old", "signin/expired.html", expired | {"app_url": "https://atosi.example/"}, 410),
+        page("expired-no-address", "signin/expired.html", expired, 410),
+        page("cookies-off", "signin/cookies_off.html", {"restart_url": "#restart"}, 400),
+        page("level-unreachable", "signin/level_unreachable.html", {"app_name": "Rapportages", "continue_url": "#on"}),
+        page(
+            "logout",
+            "end_session/confirm.html",
+            _FORM | {"username": "j.jansen", "app_names": ["Atosi", "Rapportages"]},
+        ),
+        page("logout-no-application", "end_session/confirm.html", _FORM | {"username": "j.jansen", "app_names": []}),
+        page(
+            "signed-out",
+            "end_session/signed_out.html",
+            {"app_name": "Atosi", "app_url": "https://atosi.example/", "unreached": ["Rapportages"]},
+        ),
+        page("signed-out-plain", "end_session/signed_out.html", {"app_name": None, "app_url": None, "unreached": []}),
+        page(
+            "bad-request",
+            "errors/bad_request.html",
+            _CODE | {"developer_text": "redirect_uri <https://x.example> is not registered for client “atosi”."},
+            400,
+        ),
+        page("bad-request-plain", "errors/bad_request.html", _CODE | {"developer_text": ""}, 400),
+        page("not-found", "errors/not_found.html", _CODE, 404),
+        page("server-error", "errors/server_error.html", _CODE, 500),
+        page("too-many", "errors/too_many.html", _CODE, 429),
+        page("forbidden", "errors/forbidden.html", _CODE, 403),
+        page("home", "issuer/home.html", {}),
+        page(
+            "home-with-hours",
+            "issuer/home.html",
+            {},
+            organization=FrameOrganization("Gemeente Voorbeeld", "+31 88 600 6400", "8.30 – 17.00", idle_minutes=15),
+        ),
+    ]
+
+
+STATES = MappingProxyType({state.name: state for state in _states()})
+
+
+def make_app() -> Flask:
+    """An application that serves each state at `/page/<name>` under the policy of the sign-in pages."""
+    app = Flask("page_states", template_folder=str(folder("templates")), static_folder=None)
+    app.config[FRAME_KEY] = FRAME
+    init_pages(app)
+
+    @app.get("/page/<name>")
+    def show(name: str) -> Response:
+        state = STATES.get(name) or abort(404)
+        return render(state.template, status=state.status, organization=state.organization, **state.context)
+
+    @app.route("/stay", methods=["GET", "POST"])
+    def stay() -> Response:
+        return Response("stay", content_type="text/plain")
+
+    @app.after_request
+    def protect(response: Response) -> Response:
+        response.headers["Content-Security-Policy"] = CSP
+        return response
+
+    return app
