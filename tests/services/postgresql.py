@@ -17,6 +17,7 @@ import fcntl
 import importlib.util
 import json
 import os
+import pwd
 import secrets
 import shutil
 import signal
@@ -38,8 +39,8 @@ from tests.services.ports import LOOPBACK, free_port
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = ROOT / ".venv-tools" / "runs"
 USER = "idp"
-# `nobody` on Debian; any number will do that owns nothing.
-UNPRIVILEGED_ID = 65534
+# What the server runs as when we are root; initdb wants an account that exists.
+UNPRIVILEGED = "nobody"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
 ENOUGH_SPACE = 2**30
 START_SECONDS = 30
@@ -134,8 +135,7 @@ class PostgresqlServer(Postgresql):
     def _new_folder(self, place: Path) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="idp-postgresql-", dir=place))
         self._folders.append(folder)
-        if os.geteuid() == 0:
-            os.chown(folder, UNPRIVILEGED_ID, UNPRIVILEGED_ID)
+        hand_over(folder)
         return folder
 
     def _initialise(self, binaries: Path, data: Path) -> None:
@@ -146,8 +146,7 @@ class PostgresqlServer(Postgresql):
         options += ["-E", "UTF8", "--locale", "C", "--no-sync", "--no-instructions"]
         for name, value in CONFIGURATION.items():
             options += ["-c", f"{name}={value}"]
-        if os.geteuid() == 0:
-            os.chown(password_file, UNPRIVILEGED_ID, UNPRIVILEGED_ID)
+        hand_over(password_file)
         with data.with_name("initdb.log").open("w+") as log:
             if self._spawn([binaries / "initdb", *options], log).wait() != 0:
                 raise PostgresqlFailed(f"initdb failed:\n{content(log)}")
@@ -187,11 +186,18 @@ class PostgresqlServer(Postgresql):
             stdout=log,
             stderr=log,
             start_new_session=True,
-            user=UNPRIVILEGED_ID if privileged else None,
-            group=UNPRIVILEGED_ID if privileged else None,
+            user=UNPRIVILEGED if privileged else None,
+            group=pwd.getpwnam(UNPRIVILEGED).pw_gid if privileged else None,
             extra_groups=[] if privileged else None,
             umask=0o077,
         )
+
+
+def hand_over(path: Path) -> None:
+    """The path belongs to the user that the server runs as."""
+    if os.geteuid() == 0:
+        owner = pwd.getpwnam(UNPRIVILEGED)
+        os.chown(path, owner.pw_uid, owner.pw_gid)
 
 
 def wheel() -> Path:
@@ -301,9 +307,9 @@ def guard(run: Run, tell: int) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(1))
     server = PostgresqlServer()
-    server.start()
     with run.users.open("a") as users:
         try:
+            server.start()
             run.server.write_text(json.dumps({"host": server.host, "port": server.port, "password": server.password}))
             os.write(tell, b"1")
             os.close(tell)

@@ -9,6 +9,7 @@ import smtplib
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
@@ -20,7 +21,7 @@ from playwright.sync_api import sync_playwright
 
 from tests.services import chromium, node, ports, postgresql
 from tests.services.postgresql import Postgresql, PostgresqlServer, Run, session_postgresql
-from tests.services.processes import ChildProcess, ProcessFailed
+from tests.services.processes import ChildProcess, ProcessFailed, answers
 from tests.services.smtp import SmtpServer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +52,8 @@ def test_child_process_answers_on_its_url_until_it_is_stopped() -> None:
     with ChildProcess(command, folder=Path(__file__).parent) as server:
         server.wait_until_answers(f"http://{ports.LOOPBACK}:{port}/")
         server.wait_for_output("GET / HTTP/1.1")
-    assert ports.is_free(port)
+    assert not answers(f"http://{ports.LOOPBACK}:{port}/")
+    assert "GET / HTTP/1.1" in server.output()
 
 
 def test_child_process_that_ends_early_fails_with_its_output() -> None:
@@ -139,17 +141,15 @@ def test_two_processes_of_one_run_share_a_server_that_goes_when_the_last_is_kill
     assert not Path(row[0]).exists()
 
 
-def test_postgresql_that_cannot_start_says_why_and_leaves_nothing(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    tmp_path.chmod(0o755)
-    for above in tmp_path.parents[:3]:
-        above.chmod(0o755)
-    monkeypatch.setattr(postgresql, "data_place", lambda: tmp_path)
-    monkeypatch.setitem(postgresql.CONFIGURATION, "max_connections", "a few")
-    with pytest.raises(postgresql.PostgresqlFailed, match='invalid value for parameter "max_connections"'):
-        PostgresqlServer().start()
-    assert list(tmp_path.iterdir()) == []
+def test_postgresql_that_cannot_start_says_why_and_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with tempfile.TemporaryDirectory(dir=postgresql.program_place()) as name:
+        Path(name).chmod(0o755)
+        monkeypatch.setattr(postgresql, "data_place", lambda: Path(name))
+        monkeypatch.setattr(postgresql, "program_place", lambda: Path(name))
+        monkeypatch.setitem(postgresql.CONFIGURATION, "max_connections", "a few")
+        with pytest.raises(postgresql.PostgresqlFailed, match='invalid value for parameter "max_connections"'):
+            PostgresqlServer().start()
+        assert list(Path(name).iterdir()) == []
 
 
 # --- SMTP ---
