@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from email.utils import parseaddr
+from functools import cache
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
@@ -54,6 +55,8 @@ FILE_SUFFIX = "_FILE"
 # Read by other parts of idp (the demo, the test suite) or by `load` itself; never settings.
 OTHER_VARIABLES = ("IDP_CONFIG", "IDP_LOG")
 OTHER_PREFIXES = ("IDP_DEMO_", "IDP_TEST_")
+# What Kubernetes tells every container about a Service that is called `idp`.
+SERVICE_LINKS = re.compile(r"IDP_SERVICE_(HOST|PORT)(_\w+)?|IDP_PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?")
 
 # --- Durations -------------------------------------------------------------------------------------------------------
 
@@ -167,7 +170,7 @@ def _check_secret_key(value: SecretStr) -> SecretStr:
     if steps[1] + steps[-1] > len(key) / 2:
         raise ValueError("is a row of neighbouring characters")
     bits = -sum(n * math.log2(n / len(key)) for n in Counter(key).values())
-    if bits < 112:
+    if bits < 80:
         raise ValueError("uses too few different characters to be random")
     return value
 
@@ -355,7 +358,7 @@ class TokenSettings(Group):
         default=30 * SECONDS,
         ge=ZERO,
         le=5 * MINUTES,
-        description="For this long a rotated refresh token yields its unused successor again, for an answer that got lost.",
+        description="How long a rotated refresh token still yields its unused successor, for an answer that got lost.",
     )
     offline_lifetime: Duration = Field(
         default=30 * DAYS,
@@ -406,13 +409,13 @@ class PasswordSettings(Group):
         default=15,
         ge=8,
         le=64,
-        description="Characters of a new password that can open a session by itself (NIST SP 800-63B-4 3.1.1.2).",
+        description="Least length of a new password that can stand alone, in code points (NIST SP 800-63B-4 3.1.1.2).",
     )
     minimum_length_with_second_factor: int = Field(
         default=8,
         ge=8,
         le=64,
-        description="Least length of a password that a second factor always follows, in code points.",
+        description="Least length of a new password that a second factor always follows, in code points.",
     )
 
 
@@ -431,7 +434,7 @@ class MailSettings(Group):
     )
     tls: Literal["starttls", "tls", "none"] = Field(
         default="starttls",
-        description="Encryption to the relay, with its certificate checked. Never none with a password, but on loopback.",
+        description="Encryption to the relay, its certificate checked. With a password none is for loopback only.",
     )
     timeout: Duration = Field(
         default=10 * SECONDS, gt=ZERO, le=2 * MINUTES, description="How long the relay may take for one step."
@@ -491,7 +494,7 @@ class Settings(BaseSettings):
     )
     secret_key: SecretKey = Field(
         description="The key from which all others are derived. Modes demo and test make one up when it is missing.",
-        json_schema_extra={"allowed": "at least 32 random bytes as text, for instance from `openssl rand -base64 48`"},
+        json_schema_extra={"allowed": "32 random bytes or more, written as text: `openssl rand -base64 48`"},
     )
     previous_secret_keys: Annotated[tuple[SecretKey, ...], BeforeValidator(_to_list)] = Field(
         default=(),
@@ -701,15 +704,22 @@ class Leaf:
 
     def check(self, value: object) -> Any:
         """The value as the program uses it. Raises ValueError with what is wrong, without quoting the value."""
-        adapter: TypeAdapter[Any] = TypeAdapter(cast(Any, Annotated)[self.field.annotation, self.field])
         try:
-            return adapter.validate_python(value)
+            return _adapter(self.key).validate_python(value)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             own = first.get("ctx", {}).get("error")
             reason = str(own) if own else first["msg"][:1].lower() + first["msg"][1:]
             place = f"item {first['loc'][0] + 1} " if first["loc"] and isinstance(first["loc"][0], int) else ""
             raise ValueError(place + reason) from None
+
+
+@cache
+def _adapter(key: str) -> TypeAdapter[Any]:
+    field = LEAVES[key].field
+    # Only what validates: the rest of the field (default, place in a repr) means nothing outside of its model.
+    annotation: Any = cast(Any, Annotated)[(field.annotation, *field.metadata)] if field.metadata else field.annotation
+    return TypeAdapter(annotation)
 
 
 def _group_of(field: FieldInfo) -> type[Group] | None:
@@ -867,6 +877,8 @@ def _from_environment(environ: Mapping[str, str], problems: list[str]) -> dict[s
     for variable in sorted(environ):
         name, value = variable.upper(), environ[variable]
         if not name.startswith(PREFIX) or name in OTHER_VARIABLES or name.startswith(OTHER_PREFIXES):
+            continue
+        if SERVICE_LINKS.fullmatch(name) or (name == "IDP_PORT" and "://" in value):
             continue
         if name not in by_variable and name not in by_file:
             key = name.removeprefix(PREFIX).lower().replace("__", ".")
