@@ -77,7 +77,7 @@ _CHOOSE = _FORM | {
     "last_day": False,
     "after_deadline": False,
     "demanded_by": None,
-    "restart_url": "#restart",
+    "restart_url": "/stay",
 }
 _QR_PATH, _QR_SIZE = qr_drawing(OTPAUTH_URI)
 _ENROL = _FORM | {
@@ -87,13 +87,13 @@ _ENROL = _FORM | {
     "key_groups": "JBSW Y3DP EHPK 3PXP KRSX G5BA MF2G 643J",
     "issuer_name": "Atosi",
     "username": "j.jansen",
-    "other_url": "#other",
+    "other_url": "/stay",
 }
 _VERIFY = _FORM | {
     "username": "j.jansen",
     "org_code": "10234",
     "issuer_name": "Atosi",
-    "restart_url": "#restart",
+    "restart_url": "/stay",
     "other_methods": False,
     "tries_left": None,
 }
@@ -110,7 +110,7 @@ _CONSENT = _FORM | {
         ("consent.gets.language", "Nederlands"),
         ("consent.gets.offline_access", None),
     ],
-    "restart_url": "#restart",
+    "restart_url": "/stay",
 }
 _CODE = {"request_code": "K7QM-3F"}
 
@@ -170,7 +170,7 @@ def _states() -> list[PageState]:
         page(
             "postpone",
             "signin/postpone_confirm.html",
-            _FORM | {"confirm": "9c1e", "postpone_until": DEADLINE, "today": TODAY, "back_url": "#back"},
+            _FORM | {"confirm": "9c1e", "postpone_until": DEADLINE, "today": TODAY, "back_url": "/stay"},
         ),
         page("enrol", enrol, _ENROL),
         page("enrol-only-method", enrol, _ENROL | {"other_url": None}),
@@ -194,7 +194,7 @@ def _states() -> list[PageState]:
             page(
                 f"wait-{kind}",
                 "signin/wait.html",
-                {"kind": kind, "until": UNTIL, "zone": "Europe/Amsterdam", "retry_url": "#retry"},
+                {"kind": kind, "until": UNTIL, "zone": "Europe/Amsterdam", "retry_url": "/stay"},
                 429,
             )
             for kind in ("password", "code")
@@ -218,12 +218,14 @@ def _states() -> list[PageState]:
         ),
         page("finished", "signin/finished.html", {"app_name": "Atosi", "app_url": "https://atosi.example/"}),
         page("finished-no-address", "signin/finished.html", {"app_name": "Atosi", "app_url": None}),
-        page("expired", "signin/expired.html", expired | {"restart_url": "#restart"}, 410),
-        page("expired-enrolling", "signin/expired.html", expired | {"restart_url": "#restart", "enrolling": True}, 410),
+        page("expired", "signin/expired.html", expired | {"restart_url": "/stay"}, 410),
+        page("expired-enrolling", "signin/expired.html", expired | {"restart_url": "/stay", "enrolling": True}, 410),
         page("expired-old", "signin/expired.html", expired | {"app_url": "https://atosi.example/"}, 410),
         page("expired-no-address", "signin/expired.html", expired, 410),
-        page("cookies-off", "signin/cookies_off.html", {"restart_url": "#restart"}, 400),
-        page("level-unreachable", "signin/level_unreachable.html", {"app_name": "Rapportages", "continue_url": "#on"}),
+        page("cookies-off", "signin/cookies_off.html", {"restart_url": "/stay"}, 400),
+        page(
+            "level-unreachable", "signin/level_unreachable.html", {"app_name": "Rapportages", "continue_url": "/stay"}
+        ),
         page(
             "logout",
             "end_session/confirm.html",
