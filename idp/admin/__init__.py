@@ -1,0 +1,11 @@
+"""What administrators do, as use cases: each opens its own units of work and leaves an audit event for every change.
+
+    organizations.py   Organizations: add, set, list, show
+    accounts.py        Accounts: add, set a password, block, unblock, list, show
+    clients.py         Clients: register, list, show
+    signing_keys.py    SigningKeys: the keys that must exist before anything is signed
+    refusals.py        Refusals: everything that is wrong with a form at once
+
+The command line and the console call the same use cases. What is refused is a `Refused`: its message key is for a page,
+its `detail` an English sentence for the command line. Not here: what people do for themselves (`signin`).
+"""

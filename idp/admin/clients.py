@@ -1,0 +1,221 @@
+"""Registering relying applications (OpenID Connect Registration 2)."""
+
+import re
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+
+from idp.admin.refusals import Reasons
+from idp.audit.events import ClientChanged
+from idp.audit.trail import Trail
+from idp.factors.registry import highest_level
+from idp.kernel.clock import Clock
+from idp.kernel.errors import Refused
+from idp.kernel.levels import PASSWORD
+from idp.kernel.secrets import hash_secret, random_identifier, random_token
+from idp.oidc import clients as registered
+from idp.oidc.clients import APPLICATION_TYPES, AUTHENTICATION_METHODS, SCOPES, SESSION_ACTIVITY, Client
+from idp.oidc.clients import check_redirect_uri as check_uri
+from idp.oidc.keys import ALGORITHMS
+from idp.store.units import UnitsOfWork
+
+GRANT_TYPES = ("authorization_code", "refresh_token")
+RESPONSE_TYPES = ("code",)
+# Unreserved characters (RFC 3986 2.3): the same in a URL, in a form and in HTTP Basic authentication.
+CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,200}")
+CLIENT_SECRET = re.compile(r"[\x21-\x7e]{32,512}")
+LONGEST_NAME = 200
+LONGEST_URI = 2000
+
+
+class Clients:
+    """Registers clients."""
+
+    def __init__(self, units: UnitsOfWork, clock: Clock, trail: Trail) -> None:
+        self._units, self._clock, self._trail = units, clock, trail
+
+    def add(
+        self,
+        client_name: str,
+        redirect_uris: Sequence[str],
+        *,
+        application_type: str = "web",
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        token_endpoint_auth_method: str | None = None,
+        grant_types: Sequence[str] = ("authorization_code",),
+        scope: str = "openid profile email",
+        post_logout_redirect_uris: Sequence[str] = (),
+        session_activity: str | None = None,
+        minimum_acr: int | None = None,
+        first_party: bool = False,
+        require_pkce: bool = True,
+        id_token_signed_response_alg: str = "RS256",  # noqa: S107 - an algorithm, not a password
+        client_uri: str | None = None,
+        policy_uri: str | None = None,
+        tos_uri: str | None = None,
+        initiate_login_uri: str | None = None,
+        backchannel_logout_uri: str | None = None,
+    ) -> tuple[Client, str | None]:
+        """The client exists; its secret is returned this once and kept as a hash. A public client has none.
+
+        Without `client_id` and `client_secret` both are random (128 and 256 bit). `minimum_acr` is a level (1 to 3).
+        A `web` client with the refresh_token grant has `session_activity` `token_refresh` unless it says otherwise, one
+        without it `none`; `browser` and `native` clients must choose.
+
+        Raises Refused with everything that is wrong.
+        """
+        now = self._clock.now()
+        method = token_endpoint_auth_method or ("client_secret_basic" if application_type == "web" else "none")
+        secret = None if method == "none" else client_secret or random_token()
+        if session_activity is None and application_type == "web":
+            session_activity = "token_refresh" if "refresh_token" in grant_types else "none"
+        client = Client(
+            client_id=client_id or random_identifier(),
+            client_name=client_name.strip(),
+            client_secret_hash=None if secret is None else hash_secret(secret),
+            token_endpoint_auth_method=method,
+            application_type=application_type,
+            redirect_uris=list(redirect_uris),
+            post_logout_redirect_uris=list(post_logout_redirect_uris),
+            grant_types=list(grant_types),
+            response_types=list(RESPONSE_TYPES),
+            scope=" ".join(scope.split()),
+            id_token_signed_response_alg=id_token_signed_response_alg,
+            profile="oidc",
+            require_pkce=require_pkce,
+            session_activity=session_activity or "",
+            minimum_acr=minimum_acr,
+            first_party=first_party,
+            client_uri=client_uri,
+            policy_uri=policy_uri,
+            tos_uri=tos_uri,
+            initiate_login_uri=initiate_login_uri,
+            backchannel_logout_uri=backchannel_logout_uri,
+            created_at=now,
+            updated_at=now,
+        )
+        wrong = Reasons()
+        _check_identity(client, client_secret, wrong)
+        _check_grants(client, wrong)
+        _check_session_activity(client, wrong)
+        _check_addresses(client, wrong)
+        wrong.raise_any()
+        self._insert(client)
+        return client, secret
+
+    def list(self) -> Sequence[Client]:
+        """All clients, by name."""
+        with self._units.reading() as unit:
+            return unit.scalars(select(Client).order_by(Client.client_name, Client.client_id)).all()
+
+    def show(self, client_id: str) -> Client:
+        """One client. Raises Refused when there is none with this identifier."""
+        with self._units.reading() as unit:
+            client = registered.find(unit, client_id)
+        if client is None:
+            raise Refused("client.unknown", f"there is no client {client_id!r}")
+        return client
+
+    def _insert(self, client: Client) -> None:
+        taken = Refused("client.exists", f"there is a client {client.client_id!r} already")
+        try:
+            with self._units.writing() as unit:
+                if registered.find(unit, client.client_id) is not None:
+                    raise taken
+                unit.add(client)
+                unit.flush()
+                self._trail.record(unit, ClientChanged(change="registered", client_id=client.client_id))
+        except IntegrityError as error:
+            # On PostgreSQL two can register the same identifier at once; the database lets one of them.
+            raise taken from error
+
+
+def _check_identity(client: Client, given_secret: str | None, wrong: Reasons) -> None:
+    name = client.client_name
+    wrong.unless(
+        bool(name) and len(name) <= LONGEST_NAME and name.isprintable(),
+        "client.name",
+        f"a client needs a name of one line and at most {LONGEST_NAME} characters",
+    )
+    wrong.unless(
+        CLIENT_ID.fullmatch(client.client_id) is not None,
+        "client.client_id",
+        "client_id holds letters, digits and . _ ~ - only, at most 200",
+    )
+    if client.application_type not in APPLICATION_TYPES:
+        wrong.add("client.application_type", f"application_type is one of {', '.join(APPLICATION_TYPES)}")
+        return
+    method = client.token_endpoint_auth_method
+    if method not in AUTHENTICATION_METHODS:
+        wrong.add("client.auth_method", f"token_endpoint_auth_method is one of {', '.join(AUTHENTICATION_METHODS)}")
+    elif client.application_type == "web":
+        wrong.unless(method != "none", "client.web_is_confidential", "a web client keeps a secret on its server")
+    else:
+        # RFC 6749 2.1, RFC 8252 8.5: what is shipped to everybody is no secret.
+        kind = client.application_type
+        wrong.unless(method == "none", "client.cannot_keep_secret", f"a {kind} client cannot keep a secret: use none")
+    if given_secret is not None:
+        wrong.unless(method != "none", "client.public_has_no_secret", "a public client has no secret")
+        wrong.unless(
+            CLIENT_SECRET.fullmatch(given_secret) is not None,
+            "client.secret_too_weak",
+            "a client secret of one's own has 32 to 512 printable ASCII characters",
+        )
+
+
+def _check_grants(client: Client, wrong: Reasons) -> None:
+    grants = client.grant_types
+    wrong.unless(
+        "authorization_code" in grants and set(grants) <= set(GRANT_TYPES) and len(set(grants)) == len(grants),
+        "client.grant_types",
+        "grant_types are authorization_code and, if wanted, refresh_token",
+    )
+    scope = client.scope.split()
+    wrong.unless("openid" in scope, "client.scope_without_openid", "scope must hold openid")
+    unknown = [value for value in scope if value not in SCOPES]
+    wrong.unless(not unknown, "client.scope_unknown", f"scope {' '.join(unknown)!r} is not among {' '.join(SCOPES)}")
+    wrong.unless(
+        client.require_pkce or not client.is_public, "client.pkce_required", "a public client always uses PKCE"
+    )
+    wrong.unless(
+        client.id_token_signed_response_alg in ALGORITHMS,
+        "client.signing_algorithm",
+        f"id_token_signed_response_alg is one of {', '.join(ALGORITHMS)}",
+    )
+    # A level that nobody can reach would lock everybody out.
+    wrong.unless(
+        client.minimum_acr is None or PASSWORD <= client.minimum_acr <= highest_level(),
+        "client.minimum_acr",
+        f"minimum_acr is a level from {PASSWORD} to {highest_level()}",
+    )
+
+
+def _check_session_activity(client: Client, wrong: Reasons) -> None:
+    activity = client.session_activity
+    if not activity:
+        wrong.add(
+            "client.session_activity_missing",
+            f"a {client.application_type} client must choose how it tells that its user is active (session_activity): "
+            "reported, token_refresh or none",
+        )
+    elif activity not in SESSION_ACTIVITY:
+        wrong.add("client.session_activity", f"session_activity is one of {', '.join(SESSION_ACTIVITY)}")
+    elif activity == "token_refresh" and "refresh_token" not in client.grant_types:
+        wrong.add("client.session_activity_without_refresh", "token_refresh needs the refresh_token grant")
+
+
+def _check_addresses(client: Client, wrong: Reasons) -> None:
+    wrong.unless(bool(client.redirect_uris), "client.redirect_uri_missing", "a client needs a redirect URI")
+    for uri in (*client.redirect_uris, *client.post_logout_redirect_uris):
+        wrong.checking(check_uri, uri, client.application_type)
+    addresses = ("client_uri", "policy_uri", "tos_uri", "initiate_login_uri", "backchannel_logout_uri")
+    # https, or http on loopback: also for the address that logout notices go to (Back-Channel Logout 2.2).
+    for uri in filter(None, (getattr(client, name) for name in addresses)):
+        wrong.checking(check_uri, uri, "web")
+    every = [*client.redirect_uris, *client.post_logout_redirect_uris, *(getattr(client, name) for name in addresses)]
+    longest = max((len(uri) for uri in every if uri), default=0)
+    wrong.unless(longest <= LONGEST_URI, "client.uri_too_long", f"an address has at most {LONGEST_URI} characters")
+    twice = len(set(client.redirect_uris)) < len(client.redirect_uris)
+    wrong.unless(not twice, "client.redirect_uri_twice", "a redirect URI is given twice")
