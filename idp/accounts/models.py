@@ -71,5 +71,6 @@ class Account(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     last_sign_in_at: Mapped[datetime | None]
+    last_postponed_at: Mapped[datetime | None]
 
     organization: Mapped[Organization] = relationship(lazy="joined", innerjoin=True)

@@ -71,6 +71,10 @@ class Attempts:
         self.kind = kind
         self.limits = limits
 
+    def now(self) -> datetime:
+        """The present, by the clock that decides."""
+        return self._clock.now()
+
     def key(self, *subject: str) -> bytes:
         """The row's key: a keyed hash, bounded in size whatever was typed."""
         return self._keys.mac(f"attempts:{self.kind}", *subject)

@@ -1,7 +1,8 @@
 """The append-only table of events."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -39,12 +40,15 @@ def event_type(event: type[Event]) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", event.__name__).lower()
 
 
-class Trail:
-    """Writes events. `request_code` answers with the code of the request at hand, or None outside of one."""
+# The code of the request at hand, which its error page shows too; None outside of one.
+request_code: ContextVar[str | None] = ContextVar("request_code", default=None)
 
-    def __init__(self, clock: Clock, request_code: Callable[[], str | None]) -> None:
+
+class Trail:
+    """Writes events."""
+
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._request_code = request_code
 
     def record(self, session: Session, event: Event) -> None:
         """The event is in the trail if, and only if, the open unit of work is committed."""
@@ -54,7 +58,7 @@ class Trail:
             insert(AuditEvent).values(
                 at=self._clock.now(),
                 type=event_type(type(event)),
-                request_code=self._request_code(),
+                request_code=request_code.get(),
                 details=details,
                 **values,
             )

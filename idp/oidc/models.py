@@ -23,7 +23,6 @@ class AuthorizationCode(Base):
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"))
     session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), index=True)
     redirect_uri: Mapped[str] = mapped_column(String(2000))
-    redirect_uri_sent: Mapped[bool]
     code_challenge: Mapped[str | None] = mapped_column(String(128))
     scope: Mapped[str] = mapped_column(String(1000))
     nonce: Mapped[str | None] = mapped_column(String(2000))

@@ -24,6 +24,9 @@ from idp.kernel.secrets import hash_secret, random_identifier, random_token
 from idp.sessions import idle
 from idp.sessions.models import Participation, Session
 
+# Refreshes arrive in bursts; a row need not be written for each.
+COALESCE = timedelta(seconds=15)
+
 EndReason = Literal[
     "idle",
     "absolute",
@@ -137,18 +140,23 @@ class Sessions:
         )
         return Opened(session, secret)
 
-    def load_live(self, unit: Unit, secret: str | None) -> Session | None:
-        """The live session of this cookie; None for none, an unknown one, and one that is over even if nobody ended it."""
+    def load_live(self, unit: Unit, secret: str | None, lock: bool = False) -> Session | None:
+        """The live session of this cookie; None for none, an unknown one, and one that is over even if nobody ended it.
+
+        `lock`: nobody ends it before the unit of work is over, so what is issued in between was issued to a live session.
+        """
         if not secret:
             return None
         now = self._clock.now()
-        return unit.scalars(select(Session).where(Session.secret_hash == hash_secret(secret), idle.live(now))).one_or_none()
+        query = select(Session).where(Session.secret_hash == hash_secret(secret), idle.live(now))
+        return unit.scalars(query.with_for_update() if lock else query).one_or_none()
 
-    def load_live_by_id(self, unit: Unit, session_id: int | None) -> Session | None:
+    def load_live_by_id(self, unit: Unit, session_id: int | None, lock: bool = False) -> Session | None:
         """As `load_live`, for something that belongs to a session: a code, a token, an interaction."""
         if session_id is None:
             return None
-        return unit.scalars(select(Session).where(Session.id == session_id, idle.live(self._clock.now()))).one_or_none()
+        query = select(Session).where(Session.id == session_id, idle.live(self._clock.now()))
+        return unit.scalars(query.with_for_update() if lock else query).one_or_none()
 
     def touch(self, unit: Unit, session: Session) -> bool:
         """Something happened now, if the session is still live; False when it is over and stays so."""
@@ -160,6 +168,14 @@ class Sessions:
             .returning(Session.id)
         )
         return touched.one_or_none() is not None
+
+    def touch_by_refresh(self, unit: Unit, session_id: int | None) -> None:
+        """A refresh counted as activity: written at most once in 15 seconds, never later than the truth."""
+        now = self._clock.now()
+        session = self.load_live_by_id(unit, session_id)
+        if session is not None and now - session.last_activity_at >= COALESCE:
+            self.touch(unit, session)
+            unit.refresh(session)
 
     def join(self, unit: Unit, session_id: int, client_id: str) -> None:
         """The client takes part in the session from its first tokens on, and will be told when it ends."""

@@ -21,7 +21,7 @@ class Interaction(Base):
     __tablename__ = "interactions"
     __table_args__ = (
         CheckConstraint("account_id IS NOT NULL OR password_proven_at IS NULL", name="password_has_account"),
-        CheckConstraint("password_proven_at IS NOT NULL OR factor_level IS NULL", name="factor_after_password"),
+        CheckConstraint("account_id IS NOT NULL OR factor_level IS NULL", name="factor_has_account"),
     )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -40,6 +40,7 @@ class Interaction(Base):
     postponed_until: Mapped[datetime | None]
     consented: Mapped[bool] = mapped_column(default=False)
     account_chosen: Mapped[bool] = mapped_column(default=False)
+    names_another_account: Mapped[bool] = mapped_column(default=False)
     leaves_session: Mapped[bool] = mapped_column(default=False)
 
     enrolling_method: Mapped[str | None] = mapped_column(String(20))

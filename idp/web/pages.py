@@ -54,13 +54,13 @@ class ErrorText:
     params: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
 
-def init_pages(app: Flask) -> None:
-    """`app` can render pages: texts, static files and what templates call are in place.
+def init_pages(app: Flask, url_prefix: str | None = None) -> None:
+    """`app` can render pages: texts, static files (below `url_prefix`) and what templates call are in place.
 
     The caller gives `app` its template folder, no static folder of its own, and a `FrameOrganization` in `IDP_FRAME`.
     """
     texts.init_texts(app)
-    app.register_blueprint(static_files)
+    app.register_blueprint(static_files, url_prefix=url_prefix)
     environment = app.jinja_env
     environment.undefined = StrictUndefined
     environment.trim_blocks = True

@@ -1,0 +1,65 @@
+"""Settings become an application: Flask, the session holder, the services and the routes."""
+
+from datetime import timedelta
+
+from flask import Flask, g
+
+from idp.audit.trail import request_code
+from idp.kernel.clock import Clock
+from idp.kernel.resources import folder
+from idp.kernel.secrets import random_request_code
+from idp.settings import Settings
+from idp.store.engine import db, engine_options, set_up_connections
+from idp.web import error_pages, headers
+from idp.web.blueprint import blueprint
+from idp.web.pages import FRAME_KEY, FrameOrganization, init_pages
+from idp.wiring import build, clock_for
+
+# Nothing that people or clients send is larger; what is gets 413 before any of it is read.
+LARGEST_REQUEST = 128 * 1024
+
+
+def assemble(settings: Settings, clock: Clock | None) -> Flask:
+    """The application. No secret of it is in Flask's own configuration; Flask's signed session is not used."""
+    app = Flask("idp", template_folder=str(folder("templates")), static_folder=None)
+    app.config.update(
+        MAX_CONTENT_LENGTH=LARGEST_REQUEST,
+        MAX_FORM_MEMORY_SIZE=LARGEST_REQUEST,
+        SESSION_COOKIE_SECURE=settings.is_secure,
+        SQLALCHEMY_DATABASE_URI=settings.database.url,
+        SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database.url, settings.database.pool_size),
+    )
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.config[FRAME_KEY] = FrameOrganization(
+        settings.brand_name,
+        settings.service_desk_phone,
+        settings.service_desk_hours,
+        settings.session.idle_timeout // timedelta(minutes=1),
+    )
+    db.init_app(app)
+    with app.app_context():
+        set_up_connections(db.engine, settings.database.busy_timeout)
+        clock = clock or clock_for(db.engine)
+    app.extensions["idp"] = build(settings, db.session, clock)
+    init_pages(app, settings.issuer_path or None)
+    app.register_blueprint(blueprint(), url_prefix=settings.issuer_path or None)
+    error_pages.register(app)
+    _name_requests(app, settings)
+    app.after_request(headers.set_headers)
+    return app
+
+
+def _name_requests(app: Flask, settings: Settings) -> None:
+    """Each request has a code that error pages show and the audit trail keeps."""
+
+    @app.before_request
+    def begin() -> None:
+        g.request_code = random_request_code()
+        g.is_secure = settings.is_secure
+        request_code.set(g.request_code)
+
+    @app.teardown_request
+    def end(_error: BaseException | None) -> None:
+        request_code.set(None)
+
+

@@ -1,0 +1,62 @@
+"""Which claims a scope value stands for, and what the `claims` parameter adds (OIDC Core 5.4 and 5.5).
+
+A claim that is empty or unknown is left out, never null. Scope claims are answered by userinfo, not by the ID token.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from idp.accounts.models import Account
+
+BY_SCOPE: Mapping[str, tuple[str, ...]] = {
+    "openid": ("sub",),
+    "profile": (
+        "name",
+        "given_name",
+        "family_name",
+        "preferred_username",
+        "locale",
+        "updated_at",
+        "organisation_code",
+        "organisation_name",
+    ),
+    "email": ("email", "email_verified"),
+}
+
+SUPPORTED = tuple(dict.fromkeys(name for names in BY_SCOPE.values() for name in names))
+
+
+def of_account(account: Account) -> dict[str, Any]:
+    """Every claim that is known about the account, by its standard name (OIDC Core 5.1)."""
+    known = {
+        "sub": account.sub,
+        "name": account.name,
+        "given_name": account.given_name,
+        "family_name": account.family_name,
+        "preferred_username": account.username_shown,
+        "locale": account.locale,
+        "updated_at": int(account.updated_at.timestamp()),
+        "organisation_code": account.organization.org_code,
+        "organisation_name": account.organization.name,
+        "email": account.email,
+        "email_verified": account.email_verified if account.email else None,
+    }
+    return {name: value for name, value in known.items() if value not in (None, "")}
+
+
+def names_for(scope: Iterable[str], wished: Mapping[str, Any] | None = None) -> set[str]:
+    """The claims that userinfo answers: those of the scope, and those wished for by name."""
+    names = {name for value in scope for name in BY_SCOPE.get(value, ())}
+    return names | (set(wished or {}) & set(SUPPORTED))
+
+
+def userinfo(account: Account, scope: Iterable[str], claims_parameter: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims of a userinfo response; `sub` always."""
+    names = names_for(scope, claims_parameter.get("userinfo")) | {"sub"}
+    return {name: value for name, value in of_account(account).items() if name in names}
+
+
+def for_id_token(account: Account, claims_parameter: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims that were wished for in the ID token by name; nothing else about the person goes in."""
+    names = names_for((), claims_parameter.get("id_token"))
+    return {name: value for name, value in of_account(account).items() if name in names and name != "sub"}

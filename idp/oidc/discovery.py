@@ -1,0 +1,41 @@
+"""What this provider says about itself (OIDC Discovery 3, RFC 8414 2, RFC 9207 3). It says only what is true here."""
+
+from typing import Any
+
+from idp.kernel.levels import AcrValues
+from idp.oidc import claims, clients, keys
+from idp.oidc.authorization_request import PROMPT_VALUES, RESPONSE_MODES, RESPONSE_TYPES
+
+PATHS = {
+    "authorization_endpoint": "/authorize",
+    "token_endpoint": "/token",
+    "userinfo_endpoint": "/userinfo",
+    "jwks_uri": "/jwks",
+    "end_session_endpoint": "/end_session",
+}
+ID_TOKEN_CLAIMS = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash")
+
+
+def metadata(issuer: str, highest_level: int) -> dict[str, Any]:
+    """The provider's configuration; every URL stands under the issuer."""
+    return {
+        "issuer": issuer,
+        **{name: issuer + path for name, path in PATHS.items()},
+        "response_types_supported": list(RESPONSE_TYPES),
+        "response_modes_supported": list(RESPONSE_MODES),
+        "grant_types_supported": ["authorization_code", "refresh_token"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
+        "token_endpoint_auth_methods_supported": list(clients.AUTHENTICATION_METHODS),
+        "code_challenge_methods_supported": ["S256"],
+        "scopes_supported": list(clients.SCOPES),
+        "claims_supported": list(dict.fromkeys((*ID_TOKEN_CLAIMS, *claims.SUPPORTED))),
+        "acr_values_supported": AcrValues(issuer).supported(highest_level),
+        "prompt_values_supported": list(PROMPT_VALUES),
+        "display_values_supported": ["page"],
+        "ui_locales_supported": ["nl", "en"],
+        "claims_parameter_supported": True,
+        "request_parameter_supported": False,
+        "request_uri_parameter_supported": False,
+        "authorization_response_iss_parameter_supported": True,
+    }

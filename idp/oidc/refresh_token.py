@@ -1,0 +1,132 @@
+"""Families of refresh tokens (RFC 6749 6, RFC 9700 4.14).
+
+    token = handle "." generation "." HMAC(handle, generation)
+
+Nothing of a token but the hash of its handle is stored. Confidential clients keep theirs, under client authentication. Public clients
+rotate: using generation n makes n+1, once. Because the successor is computed and not drawn, a client whose answer
+was lost gets the very same successor again for 30 seconds, so no family ever has two live leaves; any later use of an
+old generation means that somebody copied it, and ends the family.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session as Unit
+
+from idp.audit.events import RefreshTokenReused
+from idp.audit.trail import Trail
+from idp.kernel.clock import Clock
+from idp.kernel.secrets import DerivedKeys, hash_secret, is_same, random_identifier
+from idp.oidc.authorization_code import Grant, revoke_grant
+from idp.oidc.models import RefreshFamily
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """The grant of the family, and the refresh token that is valid from now on."""
+
+    grant: Grant
+    refresh_token: str
+
+
+class RefreshTokens:
+    """Starts families and moves them on."""
+
+    def __init__(self, clock: Clock, trail: Trail, keys: DerivedKeys, grace: timedelta) -> None:
+        self._clock, self._trail, self._keys, self._grace = clock, trail, keys, grace
+
+    def start(self, unit: Unit, grant: Grant, expires_at: datetime) -> str:
+        """The first refresh token of a new family."""
+        handle = random_identifier()
+        unit.execute(
+            insert(RefreshFamily).values(
+                grant_id=grant.grant_id,
+                handle_hash=hash_secret(handle),
+                client_id=grant.client_id,
+                account_id=grant.account_id,
+                session_id=grant.session_id,
+                scope=grant.scope,
+                requested_acr=grant.requested_acr,
+                claims=grant.claims,
+                level=grant.level,
+                amr=grant.amr,
+                auth_time=grant.auth_time,
+                generation=0,
+                issued_at=self._clock.now(),
+                expires_at=expires_at,
+            )
+        )
+        return self._token(handle, 0)
+
+    def use(self, unit: Unit, token: str, client_id: str, rotates: bool) -> Refreshed | None:
+        """The grant and the next refresh token; None when this token is not good (any more) for this client.
+
+        A superseded token ends its family and raises the alarm, in this unit of work, which must be committed even though
+        the request is refused.
+        """
+        presented = self._read(token)
+        if presented is None:
+            return None
+        handle, generation = presented
+        now = self._clock.now()
+        family = RefreshFamily
+        mine = (
+            family.handle_hash == hash_secret(handle),
+            family.client_id == client_id,
+            family.revoked_at.is_(None),
+            family.expires_at > now,
+        )
+        values = {"generation": generation + 1, "rotated_at": now} if rotates else {"rotated_at": now}
+        used = unit.execute(
+            update(family)
+            .where(*mine, family.generation == generation)
+            .values(values)
+            .returning(family)
+            .execution_options(synchronize_session=False)
+        ).scalar_one_or_none()
+        if used is not None:
+            return Refreshed(_grant(used), self._token(handle, generation + 1 if rotates else generation))
+        return self._used_before(unit, unit.scalars(select(family).where(*mine)).one_or_none(), handle, generation, now)
+
+    def _used_before(
+        self, unit: Unit, family: RefreshFamily | None, handle: str, generation: int, now: datetime
+    ) -> Refreshed | None:
+        if family is None:
+            return None
+        is_predecessor = family.generation == generation + 1
+        in_grace = family.rotated_at is not None and now < family.rotated_at + self._grace
+        if is_predecessor and in_grace:
+            return Refreshed(_grant(family), self._token(handle, family.generation))
+        revoke_grant(unit, family.grant_id, "reused", now)
+        self._trail.record(
+            unit,
+            RefreshTokenReused(grant_id=family.grant_id, client_id=family.client_id, account_id=family.account_id),
+        )
+        return None
+
+    def _token(self, handle: str, generation: int) -> str:
+        return f"{handle}.{generation}.{self._keys.mac_text('refresh_token', handle, str(generation))}"
+
+    def _read(self, token: str) -> tuple[str, int] | None:
+        """Handle and generation of a token that we made; None for anything else, whatever its form."""
+        parts = token.split(".")
+        if len(parts) != 3 or not (parts[1].isascii() and parts[1].isdigit() and len(parts[1]) < 10):
+            return None
+        handle, generation, _ = parts[0], int(parts[1]), parts[2]
+        return (handle, generation) if is_same(self._token(handle, generation), token) else None
+
+
+def _grant(family: RefreshFamily) -> Grant:
+    return Grant(
+        grant_id=family.grant_id,
+        client_id=family.client_id,
+        account_id=family.account_id,
+        session_id=family.session_id,
+        scope=family.scope,
+        requested_acr=family.requested_acr,
+        claims=family.claims,
+        level=family.level,
+        amr=family.amr,
+        auth_time=family.auth_time,
+    )

@@ -1,0 +1,123 @@
+"""TOKENS ARE MINTED HERE.
+
+    access token    opaque, 256 random bits, stored as a hash; 5 minutes, and never longer than its session lives
+    id token        a JWT signed by the client's algorithm; 5 minutes whatever the deadline: it proves a moment
+    refresh token   see `refresh_token`
+
+`issue` writes, inside the unit of work that redeems the code or uses the refresh token; `id_token` signs, outside of it.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from authlib.oidc.core.util import create_half_hash
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session as Unit
+
+from idp.accounts.models import Account
+from idp.kernel.clock import Clock, whole_seconds
+from idp.kernel.levels import AcrValues
+from idp.kernel.secrets import hash_secret, random_token
+from idp.oidc import claims
+from idp.oidc.authorization_code import Grant
+from idp.oidc.clients import Client
+from idp.oidc.keys import Keys
+from idp.oidc.models import AccessToken
+from idp.oidc.refresh_token import RefreshTokens
+from idp.sessions import idle
+from idp.sessions.lifecycle import Sessions
+from idp.sessions.models import Session
+
+
+@dataclass(frozen=True)
+class TokenLifetimes:
+    """How long tokens live at most."""
+
+    access_token: timedelta
+    id_token: timedelta
+
+
+@dataclass(frozen=True)
+class Issued:
+    """What was written, and what the ID token is to say."""
+
+    access_token: str
+    expires_in_seconds: int
+    refresh_token: str | None
+    grant: Grant
+    account: Account
+    session: Session
+    issued_at: datetime
+
+
+class TokenIssuer:
+    """Mints tokens."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        keys: Keys,
+        sessions: Sessions,
+        refresh_tokens: RefreshTokens,
+        issuer: str,
+        lifetimes: TokenLifetimes,
+    ) -> None:
+        self._clock, self._keys, self._sessions, self._refresh_tokens = clock, keys, sessions, refresh_tokens
+        self._issuer, self._acr, self._lifetimes = issuer, AcrValues(issuer), lifetimes
+
+    def issue(self, unit: Unit, client: Client, grant: Grant, refresh_token: str | None, starts_family: bool) -> Issued | None:
+        """Tokens for the grant exist; None when nobody may have them any more.
+
+        That is so when the session is over, or will be within a second; when the account is blocked; and when the
+        session does not reach the client's own minimum level.
+        """
+        now = self._clock.now()
+        session = self._sessions.load_live_by_id(unit, grant.session_id, lock=True)
+        account = unit.scalars(select(Account).where(Account.id == grant.account_id)).one_or_none()
+        if session is None or account is None or account.blocked_at is not None:
+            return None
+        left = idle.seconds_left(session, now)
+        if left < 1 or session.level < (client.minimum_acr or 0):
+            return None
+        lifetime = min(self._lifetimes.access_token, timedelta(seconds=left))
+        access_token = random_token()
+        unit.execute(
+            insert(AccessToken).values(
+                token_hash=hash_secret(access_token),
+                grant_id=grant.grant_id,
+                client_id=client.client_id,
+                account_id=account.id,
+                session_id=session.id,
+                scope=grant.scope,
+                claims=grant.claims,
+                issued_at=now,
+                expires_at=now + lifetime,
+            )
+        )
+        self._sessions.join(unit, session.id, client.client_id)
+        if starts_family and refresh_token is None and client.check_grant_type("refresh_token"):
+            refresh_token = self._refresh_tokens.start(unit, grant, session.absolute_ends_at)
+        seconds = lifetime // timedelta(seconds=1)
+        return Issued(access_token, seconds, refresh_token, grant, account, session, now)
+
+    def id_token(self, client: Client, issued: Issued) -> str:
+        """The signed ID token (OIDC Core 2 and 3.1.3.6). `sid` is the session's public name (Back-Channel Logout 2.1)."""
+        grant, alg = issued.grant, client.id_token_signed_response_alg
+        issued_at = whole_seconds(issued.issued_at)
+        payload: dict[str, Any] = claims.for_id_token(issued.account, grant.claims)
+        payload |= {
+            "iss": self._issuer,
+            "sub": issued.account.sub,
+            "aud": client.client_id,
+            "iat": issued_at,
+            "exp": issued_at + self._lifetimes.id_token // timedelta(seconds=1),
+            "auth_time": whole_seconds(grant.auth_time),
+            "acr": self._acr.stated(grant.requested_acr, grant.level),
+            "amr": grant.amr,
+            "sid": issued.session.sid,
+            "at_hash": create_half_hash(issued.access_token, alg).decode(),
+        }
+        if grant.nonce is not None:
+            payload["nonce"] = grant.nonce
+        return self._keys.sign(alg, payload)

@@ -1,0 +1,63 @@
+"""The authorization endpoint (OIDC Core 3.1.2)."""
+
+from flask import Response, redirect, request, url_for
+
+from idp.audit.events import AuthorizationRefused
+from idp.oidc import authorization_request, authorization_response, parameters
+from idp.oidc.errors import SentToClient, ShownToEndUser
+from idp.sessions.idle import is_top_level_navigation
+from idp.signin.flow import Begun
+from idp.web import cookies, responses
+from idp.web.signin import go_to
+from idp.web.use_cases import use_cases
+
+LONGEST_QUERY = 32 * 1024
+
+
+def authorize() -> Response:
+    """GET: a request is answered, or the person is led to the first prompt that is due."""
+    services = use_cases()
+    asked = _parameters(request.query_string)
+    try:
+        accepted, client = authorization_request.validate(asked, services.provider.find_client, _hinted_sub)
+    except SentToClient as error:
+        return _refused(error)
+    navigation = is_top_level_navigation(request.headers.get("Sec-Fetch-Dest"))
+    outcome = services.flow.begin(accepted, client, cookies.browser(), navigation)
+    if isinstance(outcome, Begun):
+        return go_to(outcome.interaction_id, outcome.prompt, binding=outcome.binding)
+    return responses.send(outcome.response, client.client_name, after_a_form=False)
+
+
+def authorize_post() -> Response:
+    """POST: the same request, led to our own GET, because Lax cookies do not travel with a cross-site POST."""
+    body = request.get_data(cache=False)
+    _parameters(body)
+    target = url_for("idp.authorize") + "?" + body.decode("ascii")
+    leading: Response = redirect(target, 303)  # type: ignore[assignment]
+    return leading
+
+
+def _parameters(encoded: bytes) -> parameters.Parameters:
+    if len(encoded) > LONGEST_QUERY:
+        raise ShownToEndUser("invalid_request", "the request is too long")
+    try:
+        return parameters.parse(encoded)
+    except parameters.Unreadable as error:
+        raise ShownToEndUser("invalid_request", f"the parameters cannot be read: {error}") from error
+
+
+def _hinted_sub(hint: str) -> str | None:
+    services = use_cases()
+    claims = services.keys.verified_id_token(hint, services.settings.issuer)
+    return claims["sub"] if claims else None
+
+
+def _refused(error: SentToClient) -> Response:
+    services = use_cases()
+    with services.units.writing() as unit:
+        event = AuthorizationRefused(
+            error=error.error, detail=error.description, shown=False, client_id=error.client_id
+        )
+        services.trail.record(unit, event)
+    return responses.send(authorization_response.refusal(error, services.settings.issuer), "", after_a_form=False)

@@ -1,0 +1,32 @@
+"""Every route, below the path of the issuer."""
+
+from flask import Blueprint
+
+from idp.web import authorize, discovery, end_session, health, home, signin, token, userinfo
+
+ROUTES = (
+    ("/authorize", "authorize", authorize.authorize, ("GET",)),
+    ("/authorize", "authorize_post", authorize.authorize_post, ("POST",)),
+    ("/token", "token", token.token, ("POST",)),
+    ("/userinfo", "userinfo", userinfo.userinfo, ("GET", "POST")),
+    ("/jwks", "jwks", discovery.jwks, ("GET",)),
+    ("/.well-known/openid-configuration", "openid_configuration", discovery.openid_configuration, ("GET",)),
+    ("/end_session", "end_session", end_session.end_session, ("GET",)),
+    ("/end_session", "end_session_post", end_session.end_session_post, ("POST",)),
+    ("/end_session/confirm", "end_session_confirm", end_session.end_session_confirm, ("POST",)),
+    ("/s/<interaction_id>/restart", "restart", signin.restart, ("GET",)),
+    ("/s/<interaction_id>/leave", "leave", signin.leave, ("GET",)),
+    ("/s/<interaction_id>/<prompt>", "show", signin.show, ("GET",)),
+    ("/s/<interaction_id>/<prompt>", "answer", signin.answer, ("POST",)),
+    ("/health/live", "live", health.live, ("GET",)),
+    ("/health/ready", "ready", health.ready, ("GET",)),
+    ("/", "home", home.home, ("GET",)),
+)
+
+
+def blueprint() -> Blueprint:
+    """The routes, not yet below a path."""
+    result = Blueprint("idp", __name__)
+    for path, endpoint, view, methods in ROUTES:
+        result.add_url_rule(path, endpoint, view, methods=list(methods))
+    return result

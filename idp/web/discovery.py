@@ -1,0 +1,27 @@
+"""What the provider says about itself: configuration and keys, for any origin."""
+
+from flask import Response, jsonify
+
+from idp.factors.registry import highest_level
+from idp.oidc import discovery
+from idp.web.use_cases import use_cases
+
+# Long enough to spare requests, short enough that a new key is everywhere long before it signs.
+FRESH_FOR = "public, max-age=300"
+
+
+def openid_configuration() -> Response:
+    """OIDC Discovery 4."""
+    return _public(discovery.metadata(use_cases().settings.issuer, highest_level()))
+
+
+def jwks() -> Response:
+    """The public keys (RFC 7517 5)."""
+    return _public(use_cases().keys.published())
+
+
+def _public(document: object) -> Response:
+    response: Response = jsonify(document)
+    response.headers["Cache-Control"] = FRESH_FOR
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    return response

@@ -1,0 +1,87 @@
+"""The end-session endpoint (OIDC RP-Initiated Logout 1.0)."""
+
+from flask import Response, redirect, request, url_for
+
+from idp.oidc import end_session as protocol
+from idp.oidc import parameters
+from idp.oidc.end_session import EndSessionRequest
+from idp.oidc.errors import ShownToEndUser
+from idp.web import cookies, csrf, responses
+from idp.web.pages import render
+from idp.web.use_cases import use_cases
+
+ABOUT = "end_session"
+LONGEST_QUERY = 32 * 1024
+
+
+def end_session() -> Response:
+    """GET: ends the browser's session, after a question unless the hint is of that very session."""
+    accepted = _accepted()
+    live = use_cases().logout.look(cookies.browser().session_secret)
+    if live is not None and accepted.needs_confirmation(live.sid):
+        action = url_for("idp.end_session_confirm") + "?" + request.query_string.decode("ascii")
+        return render(
+            "end_session/confirm.html",
+            action=action,
+            csrf_token=csrf.token(ABOUT),
+            username=live.username,
+            app_names=live.app_names,
+        )
+    return _end(accepted)
+
+
+def end_session_post() -> Response:
+    """POST: the same request, led to our own GET, because Lax cookies do not travel with a cross-site POST."""
+    body = request.get_data(cache=False)
+    _read(body)
+    leading: Response = redirect(  # type: ignore[assignment]
+        url_for("idp.end_session") + "?" + body.decode("ascii"), 303
+    )
+    return leading
+
+
+def end_session_confirm() -> Response:
+    """POST: the person's answer to the question."""
+    csrf.require(ABOUT)
+    accepted = _accepted()
+    if request.form.get("decision") == "stay":
+        home = accepted.client.home if accepted.client else None
+        if home is not None and accepted.client is not None:
+            return responses.hand_off(home, accepted.client.client_name, is_web=True)
+        staying: Response = redirect(url_for("idp.home"), 303)  # type: ignore[assignment]
+        return staying
+    return _end(accepted)
+
+
+def _end(accepted: EndSessionRequest) -> Response:
+    use_cases().logout.end(cookies.browser().session_secret)
+    client = accepted.client
+    if accepted.redirect_to is not None and client is not None:
+        response = responses.hand_off(accepted.redirect_to, client.client_name, is_web=True)
+    else:
+        response = render(
+            "end_session/signed_out.html",
+            app_name=client.client_name if client else None,
+            app_url=client.home if client else None,
+            unreached=[],
+        )
+    cookies.drop_session(response)
+    return response
+
+
+def _accepted() -> EndSessionRequest:
+    services = use_cases()
+    return protocol.validate(
+        _read(request.query_string),
+        services.provider.find_client,
+        lambda hint: services.keys.verified_id_token(hint, services.settings.issuer),
+    )
+
+
+def _read(encoded: bytes) -> parameters.Parameters:
+    if len(encoded) > LONGEST_QUERY:
+        raise ShownToEndUser("invalid_request", "the request is too long")
+    try:
+        return parameters.parse(encoded)
+    except parameters.Unreadable as error:
+        raise ShownToEndUser("invalid_request", f"the parameters cannot be read: {error}") from error

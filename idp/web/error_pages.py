@@ -1,0 +1,59 @@
+"""Errors as pages. Each shows the request code that is in the log, in the audit trail and in `X-Request-Id`."""
+
+import logging
+
+from flask import Flask, Response, g
+from werkzeug.exceptions import HTTPException
+
+from idp.audit.events import AuthorizationRefused
+from idp.kernel.errors import Throttled
+from idp.oidc.errors import ShownToEndUser
+from idp.web.pages import render
+from idp.web.use_cases import use_cases
+
+log = logging.getLogger(__name__)
+
+TEMPLATES = {404: "not_found", 405: "not_found", 403: "forbidden", 429: "too_many", 400: "bad_request", 413: "bad_request"}
+
+
+def register(app: Flask) -> None:
+    """Errors of this application become pages."""
+    app.register_error_handler(ShownToEndUser, shown_to_end_user)
+    app.register_error_handler(Throttled, throttled)
+    app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(Exception, unexpected)
+
+
+def shown_to_end_user(error: ShownToEndUser) -> Response:
+    """400: the application that sent the person here made a mistake; its developer finds out which."""
+    services = use_cases()
+    with services.units.writing() as unit:
+        refused = AuthorizationRefused(error=error.error, detail=error.description[:500], shown=True)
+        services.trail.record(unit, refused)
+    return _page("bad_request", 400, developer_text=f"{error.error}: {error.description}")
+
+
+def throttled(error: Throttled) -> Response:
+    """503 rather than 429: the machine is busy, nobody did anything wrong."""
+    response = _page("too_many", 503)
+    response.headers["Retry-After"] = str(max(1, round(error.retry_after.total_seconds())))
+    return response
+
+
+def http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    if 300 <= status < 400:
+        return Response(status=404)
+    template = TEMPLATES.get(status, "bad_request" if status < 500 else "server_error")
+    extra = {"developer_text": error.name} if template == "bad_request" else {}
+    return _page(template, status, **extra)
+
+
+def unexpected(error: Exception) -> Response:
+    """500: the fault is ours. The details go to the log only."""
+    log.exception("request %s failed", g.get("request_code"), exc_info=error)
+    return _page("server_error", 500)
+
+
+def _page(template: str, status: int, **context: object) -> Response:
+    return render(f"errors/{template}.html", status=status, request_code=g.get("request_code", ""), **context)

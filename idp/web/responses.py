@@ -1,0 +1,29 @@
+"""Authorization responses on their way to the client."""
+
+from flask import Response, redirect
+
+from idp.oidc.authorization_response import AuthorizationResponse
+from idp.web import headers
+from idp.web.pages import render
+
+
+def send(response: AuthorizationResponse, app_name: str, after_a_form: bool) -> Response:
+    """The browser goes to the client with this.
+
+    `after_a_form`: the person has been on our pages. Then a 200 hand-off page leads out, because browsers apply
+    `form-action` to every redirect after a form POST; otherwise a 303 does.
+    """
+    if response.is_form_post:
+        headers.allow_form_to_client()
+        return render(
+            "signin/form_post.html", target=response.redirect_uri, fields=list(response.parameters), app_name=app_name
+        )
+    if after_a_form:
+        return hand_off(response.location(), app_name, response.goes_to_web)
+    leaving: Response = redirect(response.location(), 303)  # type: ignore[assignment]
+    return leaving
+
+
+def hand_off(target: str, app_name: str, is_web: bool) -> Response:
+    """A page that leads to the target at once, and by a link."""
+    return render("signin/handoff.html", target=target, app_name=app_name, is_web=is_web)

@@ -1,0 +1,246 @@
+"""SCREENS: what the page of each prompt shows. Reads what `flow.look` found; decides nothing."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import segno
+from flask import Response, current_app, request, url_for
+
+from idp.accounts.campaign import Campaign
+from idp.accounts.models import Account
+from idp.factors import totp
+from idp.oidc import claims
+from idp.signin import checks
+from idp.signin.answers import confirmation, offered_methods, pending_enrolment, usable_credential
+from idp.signin.flow import Look
+from idp.web import cookies, csrf
+from idp.web.pages import FRAME_KEY, ErrorText, FrameOrganization, render
+from idp.web.use_cases import use_cases
+
+QUIET_ZONE = 4
+
+
+def frame(account: Account | None) -> FrameOrganization:
+    """The frame with the organisation's own service desk, once it is known whose page this is."""
+    general: FrameOrganization = current_app.config[FRAME_KEY]
+    if account is None or account.organization.service_desk_phone is None:
+        return general
+    organization = account.organization
+    return FrameOrganization(
+        general.name, organization.service_desk_phone or "", organization.service_desk_hours or "", general.idle_minutes
+    )
+
+
+def identify(look: Look) -> Response:
+    """The login form, or the question which account it is to be."""
+    reasons = look.pending.reasons if look.pending else ()
+    session_account = look.session_account
+    if {"select_account", "another_account"} & set(reasons) and session_account is not None:
+        return _page(
+            look,
+            "signin/choose_account.html",
+            session_username=session_account.username_shown,
+            session_organisation=session_account.organization.org_code,
+        )
+    interaction, remembered = look.interaction, cookies.remembered_organisation()
+    known = look.session_account
+    return _page(
+        look,
+        "signin/identify.html",
+        organisation=interaction.typed_organisation or (known.organization.org_code if known else remembered),
+        username=interaction.typed_username or (known.username_shown if known else ""),
+        remember=bool(remembered),
+        policy_uri=look.client.policy_uri,
+        tos_uri=look.client.tos_uri,
+        notice="identify.notice.sign_in_again" if known else None,
+    )
+
+
+def verify_second_factor(look: Look) -> Response:
+    """The code field of the person's method; without a usable one the service desk."""
+    credential = usable_credential(look, use_cases().units, request.args.get("method"))
+    if credential is None:
+        return _page(look, "signin/no_usable_factor.html", status=403, **_who(look))
+    return _page(
+        look,
+        f"factors/{credential.method}/verify.html",
+        **_who(look),
+        issuer_name=_issuer_name(),
+        other_methods=False,
+        tries_left=None,
+    )
+
+
+def enrol_second_factor(look: Look) -> Response:
+    """The choice, the are-you-sure of postponing, or the set-up of the chosen method."""
+    wants_choice = "choose" in request.args or look.interaction.error is not None and _error_is_of_choice(look)
+    if look.interaction.postpone_asked and not wants_choice and checks.may_postpone(look.situation):
+        return _postpone(look)
+    enrolment = pending_enrolment(look, use_cases().envelope)
+    if enrolment is None or look.interaction.enrolling_method is None or wants_choice:
+        return _choose(look)
+    username, issuer_name = _person(look).username_shown, _issuer_name()
+    uri = totp.otpauth_uri(enrolment.secret, issuer_name, username)
+    path, size = qr_path(uri)
+    return _page(
+        look,
+        f"factors/{look.interaction.enrolling_method}/enrol.html",
+        qr_path=path,
+        qr_size=size,
+        otpauth_uri=uri,
+        key_groups=totp.key_groups(enrolment.secret),
+        issuer_name=issuer_name,
+        username=username,
+        other_url=_choice_url(look),
+    )
+
+
+def consent(look: Look) -> Response:
+    """What the application would get, with the real values."""
+    known = claims.userinfo(_person(look), look.request.scope, look.request.claims)
+    listed = [(key, str(known[name])) for name, key in CONSENT_KEYS.items() if name in known]
+    return _page(
+        look,
+        "signin/consent.html",
+        client_host=urlsplit(look.request.redirect_uri).netloc or look.request.redirect_uri.partition(":")[0],
+        claims=listed or [("consent.gets.account", None)],
+        restart_url=_url("idp.restart", look),
+    )
+
+
+def waiting(look: Look, until: datetime) -> Response:
+    """429: when the next attempt is taken, in clock time."""
+    kind = "password" if look.pending_name == "identify" else "code"
+    zone = look.account.organization.time_zone if look.account else "Europe/Amsterdam"
+    retry_url = url_for("idp.show", interaction_id=look.interaction.id, prompt=look.pending_name)
+    response = render(
+        "signin/wait.html",
+        status=429,
+        organization=frame(look.account),
+        kind=kind,
+        until=until,
+        zone=zone,
+        retry_url=retry_url,
+    )
+    response.headers["Retry-After"] = str(max(1, round((until - use_cases().clock.now()).total_seconds())))
+    return response
+
+
+def blocked(look: Look) -> Response:
+    """403: only after a right password."""
+    return render("signin/blocked.html", status=403, organization=frame(look.account))
+
+
+SCREENS: Mapping[str, Callable[[Look], Response]] = {
+    "identify": identify,
+    "verify_second_factor": verify_second_factor,
+    "enrol_second_factor": enrol_second_factor,
+    "consent": consent,
+}
+
+CONSENT_KEYS = {
+    "name": "consent.gets.name",
+    "preferred_username": "consent.gets.username",
+    "email": "consent.gets.email",
+    "organisation_name": "consent.gets.organisation",
+}
+
+
+def _choose(look: Look) -> Response:
+    person, account = look.situation.person, _person(look)
+    campaign, offered = Campaign.of(account.organization), offered_methods(look)
+    today = campaign.today(look.now)
+    may_postpone = checks.may_postpone(look.situation)
+    days_left = campaign.days_left(look.now)
+    return _page(
+        look,
+        "signin/enrol_choose.html",
+        **_who(look),
+        totp_offered="totp" in offered,
+        email_offered="email" in offered,
+        email_masked=None,
+        email_missing=False,
+        postpone_offered=may_postpone,
+        postpone_until=campaign.postpone_until,
+        today=today,
+        reminder_days=days_left if may_postpone and account.last_postponed_at else None,
+        last_day=may_postpone and days_left == 0,
+        after_deadline=person is not None
+        and person.is_required_to_enrol
+        and campaign.postpone_until is not None
+        and not person.is_postponable_today
+        and not person.enrolled,
+        demanded_by=look.client.client_name if checks.level_is_demanded(look.situation) else None,
+    )
+
+
+def _postpone(look: Look) -> Response:
+    campaign = Campaign.of(_person(look).organization)
+    return _page(
+        look,
+        "signin/postpone_confirm.html",
+        postpone_until=campaign.postpone_until,
+        today=campaign.today(look.now),
+        back_url=_choice_url(look),
+        confirm=confirmation(use_cases().derived_keys, look),
+    )
+
+
+def _page(look: Look, template: str, status: int = 200, **context: object) -> Response:
+    stored = look.interaction.error
+    action = url_for("idp.answer", interaction_id=look.interaction.id, prompt=look.pending_name)
+    shown = {
+        "app_name": look.client.client_name,
+        "action": action,
+        "csrf_token": csrf.token(look.interaction.id),
+        "error": ErrorText(stored["field"], stored["key"], stored["params"]) if stored else None,
+    }
+    return render(template, status=status, organization=frame(look.account), **{**shown, **context})
+
+
+def _error_is_of_choice(look: Look) -> bool:
+    return str((look.interaction.error or {}).get("key", "")).startswith("choose.")
+
+
+def _who(look: Look) -> dict[str, object]:
+    account = _person(look)
+    return {
+        "username": account.username_shown,
+        "org_code": account.organization.org_code,
+        "restart_url": _url("idp.restart", look),
+    }
+
+
+def _person(look: Look) -> Account:
+    if look.account is None:
+        raise RuntimeError("this page is about a person, and nobody is known")
+    return look.account
+
+
+def _issuer_name() -> str:
+    return use_cases().settings.brand_name
+
+
+def _choice_url(look: Look) -> str:
+    return url_for("idp.show", interaction_id=look.interaction.id, prompt="enrol_second_factor", choose="1")
+
+
+def _url(endpoint: str, look: Look) -> str:
+    return url_for(endpoint, interaction_id=look.interaction.id)
+
+
+def qr_path(text: str) -> tuple[str, int]:
+    """The QR code of a text as SVG path data, one step for each run of dark modules, and its size with the quiet zone."""
+    matrix = segno.make(text, error="m", micro=False).matrix
+    runs = []
+    for row, modules in enumerate(matrix):
+        column = 0
+        while column < len(modules):
+            start = column
+            while column < len(modules) and modules[column]:
+                column += 1
+            if column > start:
+                runs.append(f"M{start + QUIET_ZONE} {row + QUIET_ZONE}h{column - start}v1h-{column - start}z")
+            column += 1
+    return "".join(runs), len(matrix) + 2 * QUIET_ZONE

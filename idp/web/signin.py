@@ -1,0 +1,140 @@
+"""The pages of signing in: two functions for all prompts.
+
+`show` renders what is pending; `answer` takes a prompt's name and is refused unless that is the pending one. No prompt has a
+route of its own, so none can lack a guard.
+"""
+
+from flask import Response, g, redirect, request, url_for
+
+from idp.accounts.names import canonical
+from idp.signin.answers import BLOCKED, Blocked, Wait
+from idp.signin.flow import Advanced, Begun, Closed, Completed, OutOfReach
+from idp.web import cookies, csrf, responses
+from idp.web.pages import render
+from idp.web.screens import SCREENS, blocked, waiting
+from idp.web.use_cases import use_cases
+
+
+def show(interaction_id: str, prompt: str) -> Response:
+    """GET: the page of the pending prompt; another address leads there; with nothing pending the flow completes."""
+    flow, browser = use_cases().flow, cookies.browser()
+    if browser.binding is None:
+        return _without_binding(interaction_id)
+    look = flow.look(interaction_id, browser)
+    if isinstance(look, Closed):
+        return _closed(look, interaction_id)
+    g.ui_locales = look.request.ui_locales
+    if look.pending is None:
+        return _complete(interaction_id)
+    if look.pending.name != prompt:
+        return go_to(interaction_id, look.pending.name)
+    if "blocked" in request.args and (look.interaction.error or {}).get("key") == BLOCKED:
+        return blocked(look)
+    until = use_cases().answers.waits_until(look)
+    if until is not None and (prompt != "identify" or "wait" in request.args):
+        return waiting(look, until)
+    return SCREENS[prompt](look)
+
+
+def answer(interaction_id: str, prompt: str) -> Response:
+    """POST: one answer to the pending prompt. Always leads to a GET."""
+    browser = cookies.browser()
+    if browser.binding is None:
+        return render("signin/cookies_off.html", status=400, restart_url=_url("idp.restart", interaction_id))
+    csrf.require(interaction_id)
+    reaction = use_cases().answers.advance(interaction_id, browser, prompt, request.form)
+    if isinstance(reaction, Closed):
+        return _closed(reaction, interaction_id)
+    if isinstance(reaction, Wait):
+        return go_to(reaction.interaction_id, prompt, wait="1")
+    if isinstance(reaction, Blocked):
+        return go_to(reaction.interaction_id, prompt, blocked="1")
+    if isinstance(reaction, Completed):
+        return _leave(reaction)
+    return _advanced(reaction, prompt)
+
+
+def restart(interaction_id: str) -> Response:
+    """The same request from the start, with nothing proven and nothing filled in."""
+    begun = use_cases().flow.begin_again(interaction_id, cookies.browser())
+    if isinstance(begun, Closed):
+        return _closed(begun, interaction_id)
+    return _begun(begun)
+
+
+def leave(interaction_id: str) -> Response:
+    """Back to the client that could not be served, with the error it has to hear."""
+    outcome = use_cases().flow.leave(interaction_id, cookies.browser())
+    if isinstance(outcome, Closed):
+        return _closed(outcome, interaction_id)
+    return responses.send(outcome, "", after_a_form=True)
+
+
+def go_to(interaction_id: str, prompt: str, binding: str | None = None, **query: str) -> Response:
+    """303 to the page of a prompt; the browser keeps `binding`, when it is new."""
+    response: Response = redirect(  # type: ignore[assignment]
+        url_for("idp.show", interaction_id=interaction_id, prompt=prompt, **query), 303
+    )
+    if binding is not None and binding != cookies.browser().binding:
+        cookies.set_binding(response, binding)
+    return response
+
+
+def _begun(begun: Begun) -> Response:
+    # A browser that comes back without the cookie it just got keeps none at all.
+    return go_to(begun.interaction_id, begun.prompt, begun.binding, fresh="1")
+
+
+def _without_binding(interaction_id: str) -> Response:
+    restart_url = _url("idp.restart", interaction_id)
+    if "fresh" in request.args:
+        return render("signin/cookies_off.html", status=400, restart_url=restart_url)
+    response: Response = redirect(restart_url, 303)  # type: ignore[assignment]
+    return response
+
+
+def _advanced(advanced: Advanced, answered: str) -> Response:
+    response = go_to(advanced.interaction_id, advanced.prompt)
+    if advanced.opened is not None:
+        cookies.set_session(response, advanced.opened.secret)
+    if answered == "identify" and "organisation" in request.form and advanced.prompt != "identify":
+        remembered = canonical(request.form["organisation"])[:64] if request.form.get("remember") else None
+        cookies.remember_organisation(response, remembered)
+    return response
+
+
+def _complete(interaction_id: str) -> Response:
+    outcome = use_cases().flow.complete(interaction_id, cookies.browser())
+    if isinstance(outcome, Closed):
+        return _closed(outcome, interaction_id)
+    if isinstance(outcome, Advanced):
+        return go_to(interaction_id, outcome.prompt)
+    if isinstance(outcome, OutOfReach):
+        name = outcome.look.client.client_name
+        continue_url = _url("idp.leave", interaction_id)
+        return render("signin/level_unreachable.html", status=403, app_name=name, continue_url=continue_url)
+    return _leave(outcome)
+
+
+def _leave(completed: Completed) -> Response:
+    return responses.send(completed.response, completed.look.client.client_name, after_a_form=True)
+
+
+def _closed(closed: Closed, interaction_id: str) -> Response:
+    client = closed.client
+    app = {"app_name": client.client_name if client else None, "app_url": client.home if client else None}
+    if closed.why == "foreign":
+        # Somebody else's link, or a cookie that is gone: start anew for this browser, nothing filled in (A29).
+        response: Response = redirect(_url("idp.restart", interaction_id), 303)  # type: ignore[assignment]
+        return response
+    if closed.why == "finished" and closed.interaction is not None and closed.interaction.finished_how != "begun_again":
+        return render("signin/finished.html", **app)
+    can_restart = closed.why in ("expired", "finished")
+    restart_url = _url("idp.restart", interaction_id) if can_restart else None
+    return render("signin/expired.html", status=410, restart_url=restart_url, **app)
+
+
+def _url(endpoint: str, interaction_id: str) -> str:
+    return url_for(endpoint, interaction_id=interaction_id)
+
+

@@ -1,0 +1,53 @@
+"""What the views call; `wiring` provides it."""
+
+from typing import Protocol
+
+from flask import current_app
+
+from idp.audit.trail import Trail
+from idp.kernel.clock import Clock
+from idp.kernel.envelope import Envelope
+from idp.kernel.secrets import DerivedKeys
+from idp.oidc.keys import Keys
+from idp.oidc.provider import Provider
+from idp.oidc.userinfo import Userinfo
+from idp.settings import Settings
+from idp.signin.answers import Answers
+from idp.signin.flow import Flow
+from idp.signin.logout import Logout
+from idp.store.units import UnitsOfWork
+
+
+class UseCases(Protocol):
+    """The part of `wiring.Services` that pages and endpoints use."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def units(self) -> UnitsOfWork: ...
+    @property
+    def trail(self) -> Trail: ...
+    @property
+    def derived_keys(self) -> DerivedKeys: ...
+    @property
+    def envelope(self) -> Envelope: ...
+    @property
+    def keys(self) -> Keys: ...
+    @property
+    def provider(self) -> Provider: ...
+    @property
+    def userinfo(self) -> Userinfo: ...
+    @property
+    def flow(self) -> Flow: ...
+    @property
+    def answers(self) -> Answers: ...
+    @property
+    def logout(self) -> Logout: ...
+
+
+def use_cases() -> UseCases:
+    """The use cases of the application at hand."""
+    found: UseCases = current_app.extensions["idp"]
+    return found

@@ -1,0 +1,33 @@
+"""The userinfo endpoint (OIDC Core 5.3): GET and POST, the token in the header or in a form body."""
+
+from flask import Response, jsonify, request
+
+from idp.oidc import parameters
+from idp.oidc.userinfo import BearerError, bearer_token
+from idp.web.use_cases import use_cases
+
+
+def userinfo() -> Response:
+    """The claims of the token's person, or a challenge that says why not."""
+    try:
+        token = bearer_token(request.headers.get("Authorization"), _in_body(), request.args.get("access_token"))
+        claims = use_cases().userinfo.respond(token)
+    except BearerError as error:
+        refused: Response = jsonify({"error": error.error} if error.error else {})
+        refused.status_code = error.status
+        refused.headers["WWW-Authenticate"] = error.challenge
+        return refused
+    response: Response = jsonify(claims)
+    return response
+
+
+def _in_body() -> str | None:
+    if request.method != "POST" or request.mimetype != "application/x-www-form-urlencoded":
+        return None
+    try:
+        body = parameters.parse(request.get_data(cache=False))
+    except parameters.Unreadable as error:
+        raise BearerError(400, "invalid_request", "the body cannot be read") from error
+    if body.is_unusable("access_token"):
+        raise BearerError(400, "invalid_request", "the access token was sent more than once or is too long")
+    return body.get("access_token")

@@ -1,0 +1,122 @@
+"""The only file that knows every concrete class: settings and a session holder become services."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, scoped_session
+
+from idp.accounts.identify import Identification
+from idp.accounts.passwords import Passwords
+from idp.admin.accounts import Accounts
+from idp.admin.clients import Clients
+from idp.admin.organizations import Organizations
+from idp.admin.signing_keys import SigningKeys
+from idp.attempts.budget import Attempts
+from idp.attempts.budget import Limits as AttemptLimits
+from idp.audit.trail import Trail
+from idp.factors.registry import FACTORS
+from idp.kernel.clock import Clock, SystemClock
+from idp.kernel.envelope import Envelope
+from idp.kernel.secrets import DerivedKeys
+from idp.oidc.authorization_code import AuthorizationCodes
+from idp.oidc.backchannel_logout import LogoutNotices
+from idp.oidc.keys import Keys
+from idp.oidc.provider import Provider
+from idp.oidc.refresh_token import RefreshTokens
+from idp.oidc.token_issuer import TokenIssuer, TokenLifetimes
+from idp.oidc.userinfo import Userinfo
+from idp.sessions.lifecycle import Sessions
+from idp.settings import Settings
+from idp.signin.answers import Answers
+from idp.signin.flow import Flow, Limits
+from idp.signin.logout import Logout
+from idp.store.clock import DatabaseClock
+from idp.store.units import UnitsOfWork
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that pages, jobs and commands call."""
+
+    settings: Settings
+    clock: Clock
+    units: UnitsOfWork
+    trail: Trail
+    derived_keys: DerivedKeys
+    envelope: Envelope
+    keys: Keys
+    sessions: Sessions
+    passwords: Passwords
+    provider: Provider
+    userinfo: Userinfo
+    flow: Flow
+    answers: Answers
+    logout: Logout
+    organizations: Organizations
+    accounts: Accounts
+    clients: Clients
+    signing_keys: SigningKeys
+
+
+def clock_for(engine: Engine) -> Clock:
+    """PostgreSQL's own clock where several nodes share one; the machine's otherwise."""
+    return DatabaseClock(engine, SystemClock()) if engine.dialect.name == "postgresql" else SystemClock()
+
+
+def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Session]", clock: Clock) -> Services:
+    """The services of one process."""
+    units, trail = UnitsOfWork(holder), Trail(clock)
+    secret_key = settings.secret_key.get_secret_value()
+    derived_keys = DerivedKeys(secret_key)
+    envelope = Envelope(secret_key, [key.get_secret_value() for key in settings.previous_secret_keys])
+    keys = Keys(units, envelope, clock)
+    sessions = Sessions(
+        clock, trail, settings.session.idle_timeout, settings.session.absolute_timeout, (LogoutNotices(),)
+    )
+    codes = AuthorizationCodes(clock, trail, settings.tokens.authorization_code_lifetime)
+    refresh_tokens = RefreshTokens(clock, trail, derived_keys, settings.tokens.refresh_rotation_grace)
+    lifetimes = TokenLifetimes(settings.tokens.access_token_lifetime, settings.tokens.id_token_lifetime)
+    token_issuer = TokenIssuer(clock, keys, sessions, refresh_tokens, settings.issuer, lifetimes)
+    provider = Provider(units, trail, codes, refresh_tokens, token_issuer, sessions, settings.issuer + "/token")
+    passwords = Passwords(settings.passwords)
+    password_attempts = Attempts(derived_keys, clock, "password", _attempt_limits(settings, disables=False))
+    factor_attempts = Attempts(derived_keys, clock, "second_factor", _attempt_limits(settings, disables=True))
+    identification = Identification(units, passwords, password_attempts)
+    sign_in = settings.sign_in
+    limits = Limits(sign_in.interaction_idle_timeout, sign_in.request_lifetime, sign_in.enrolment_reauthentication)
+    flow = Flow(units, clock, trail, sessions, codes, FACTORS, settings.issuer, limits)
+    answers = Answers(
+        flow, units, clock, trail, identification, factor_attempts, FACTORS, sessions, envelope, derived_keys
+    )
+    return Services(
+        settings=settings,
+        clock=clock,
+        units=units,
+        trail=trail,
+        derived_keys=derived_keys,
+        envelope=envelope,
+        keys=keys,
+        sessions=sessions,
+        passwords=passwords,
+        provider=provider,
+        userinfo=Userinfo(units, clock),
+        flow=flow,
+        answers=answers,
+        logout=Logout(units, sessions),
+        organizations=Organizations(units, clock, trail, mail_is_set_up=settings.mail is not None),
+        accounts=Accounts(units, clock, trail, passwords, sessions),
+        clients=Clients(units, clock, trail),
+        signing_keys=SigningKeys(units, clock, envelope),
+    )
+
+
+def _attempt_limits(settings: Settings, disables: bool) -> AttemptLimits:
+    limits = settings.second_factor
+    return AttemptLimits(
+        attempts=limits.attempts,
+        window=limits.attempts_window,
+        wait_first=limits.wait_first,
+        wait_longest=limits.wait_longest,
+        disable_after=limits.disable_after if disables else None,
+    )
