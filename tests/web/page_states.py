@@ -221,6 +221,7 @@ def _states() -> list[PageState]:
         page("expired", "signin/expired.html", expired | {"restart_url": "/stay"}, 410),
         page("expired-enrolling", "signin/expired.html", expired | {"restart_url": "/stay", "enrolling": True}, 410),
         page("expired-old", "signin/expired.html", expired | {"app_url": "https://atosi.example/"}, 410),
+        page("expired-unknown-application", "signin/expired.html", expired | {"app_name": None}, 410),
         page("expired-no-address", "signin/expired.html", expired, 410),
         page("cookies-off", "signin/cookies_off.html", {"restart_url": "/stay"}, 400),
         page(
@@ -248,6 +249,7 @@ def _states() -> list[PageState]:
         page("not-found", "errors/not_found.html", _CODE, 404),
         page("server-error", "errors/server_error.html", _CODE, 500),
         page("too-many", "errors/too_many.html", _CODE, 429),
+        page("busy", "errors/busy.html", _CODE, 503),
         page("forbidden", "errors/forbidden.html", _CODE, 403),
         page("home", "issuer/home.html", {}),
         page(

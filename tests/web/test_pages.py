@@ -529,7 +529,7 @@ def test_form_post_carries_the_answer_to_the_application() -> None:
 
 
 def test_error_page_shows_the_request_code_and_escapes_what_it_repeats() -> None:
-    for name in ("bad-request", "not-found", "server-error", "too-many", "forbidden"):
+    for name in ("bad-request", "not-found", "server-error", "too-many", "busy", "forbidden"):
         assert _page(name).with_id("request-code").text == "K7QM-3F"
     assert "<https://x.example>" in _page("bad-request").one("details").text
     assert _page("bad-request-plain").all("details") == []
