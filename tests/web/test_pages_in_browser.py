@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from axe_playwright_python.sync_playwright import Axe
 from cv2 import IMREAD_COLOR, QRCodeDetector, imdecode
 from numpy import frombuffer, uint8
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
