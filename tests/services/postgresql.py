@@ -41,7 +41,7 @@ RUNS = ROOT / ".venv-tools" / "runs"
 USER = "idp"
 # What the server runs as when we are root; initdb wants an account that exists.
 UNPRIVILEGED = "nobody"
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108
+SHARED_MEMORY = Path("/dev/shm")
 ENOUGH_SPACE = 2**30
 START_SECONDS = 30
 PORT_TRIES = 5
@@ -217,7 +217,7 @@ def data_place() -> Path:
 
 def program_place() -> Path:
     """A folder for temporary files that every user can pass through. Raises PostgresqlFailed."""
-    places = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108
+    places = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]
     for place in places:
         if os.geteuid() != 0 or all(above.stat().st_mode & 0o001 for above in (place, *place.parents)):
             return place

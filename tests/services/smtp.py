@@ -109,7 +109,7 @@ class SmtpServer:
         with self._arrival:
             self._received.clear()
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """The message is kept when the answer accepts it; the name is the protocol's."""
         if self.answer.startswith("2"):
             content = envelope.content or b""
