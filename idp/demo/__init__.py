@@ -1,0 +1,15 @@
+"""What `idp demo` runs beside the provider, so that somebody can see it work: two relying applications and a mailbox.
+
+    relying_party.py   create_relying_party(config) -> Flask: "Atosi" and "Rapportages", which hand their login over
+    sign_in.py         the code flow of such an application: Authlib's client, and every check that Authlib leaves out
+    id_token.py        verify_id_token: what must hold before an application believes an ID token
+    browser_session.py sessions in memory; the cookie holds a random value and nothing else
+    mailbox.py         an SMTP server that keeps what it receives, and a page that shows it
+    pages.py           headers and folders that the three have in common; templates/ and static/ hold their look
+    server.py          one of these applications on a port
+
+The applications know the provider by its issuer only: nothing here imports the provider, except the kernel's clock.
+
+    browser -> /login -> provider ... -> /callback -> code exchange -> ID token verified -> userinfo -> / "Welkom"
+            -> /logout (POST) -> provider's end_session_endpoint -> /signed-out
+"""

@@ -1,0 +1,274 @@
+"""A relying application that hands its login over to the provider, as an application of a customer would."""
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, abort, current_app, jsonify, redirect, render_template, request, session
+from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as AnyResponse
+
+from idp.demo.browser_session import BrowserSession, MemorySessions
+from idp.demo.pages import dutch_moment, new_application
+from idp.demo.sign_in import SignedIn, SignIn, SignInFailed, origin
+from idp.kernel.clock import Clock, SystemClock
+
+SCOPE = "openid profile email"
+IDLE_TIMEOUT = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class RelyingPartyConfig:
+    """One application. `base_url` has no slash at its end; the redirect URI is `{base_url}/callback`, and after logging
+    out the browser returns to `{base_url}/signed-out`. Both applications of the demonstration run on one host, and
+    cookies do not heed ports: each needs a `session_cookie` of its own. `accent` is a name of `pages.ACCENTS`.
+    `provider_timeout` bounds each call to the provider: to connect, and between two pieces of its answer."""
+
+    name: str
+    issuer: str
+    client_id: str
+    client_secret: str
+    base_url: str
+    secret_key: str
+    session_cookie: str
+    accent: str
+    other_name: str
+    other_url: str
+    provider_timeout: timedelta = timedelta(seconds=5)
+
+    @property
+    def redirect_uri(self) -> str:
+        return f"{self.base_url}/callback"
+
+    @property
+    def post_logout_redirect_uri(self) -> str:
+        return f"{self.base_url}/signed-out"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A page that says what went wrong and what somebody can do; `try_again` offers to log in once more."""
+
+    status: int
+    title: str
+    text: str
+    try_again: bool = True
+
+
+PROBLEMS: Mapping[str, Problem] = {
+    "unknown_state": Problem(
+        400, "Dit inloggen is niet gelukt", "De aanvraag is al gebruikt, verlopen of in een andere browser begonnen."
+    ),
+    "already_signed_in": Problem(
+        400, "U bent al ingelogd", "Dit inloggen is al gebruikt of in een ander tabblad afgerond.", False
+    ),
+    "refused": Problem(400, "Dit inloggen is niet gelukt", "Wij konden niet vaststellen dat het antwoord bij u hoort."),
+    "unreachable": Problem(
+        503, "Inloggen kan nu even niet", "De inlogdienst antwoordt niet. Probeer het over een minuut."
+    ),
+    "logged_out_here_only": Problem(
+        503,
+        "U bent alleen hier uitgelogd",
+        "De inlogdienst antwoordt niet. Sluit uw browser om overal uitgelogd te zijn.",
+    ),
+    "error.access_denied": Problem(
+        403, "U bent niet ingelogd", "U heeft het inloggen afgebroken, of u heeft geen toegang tot deze applicatie."
+    ),
+    "error.login_required": Problem(400, "U moet opnieuw inloggen", "U bent bij de inlogdienst niet meer ingelogd."),
+    "error.interaction_required": Problem(
+        400, "U moet opnieuw inloggen", "De inlogdienst wil u eerst iets vragen, bijvoorbeeld een code."
+    ),
+    "error.consent_required": Problem(
+        400, "Uw toestemming is nodig", "De inlogdienst vraagt of deze applicatie uw gegevens mag gebruiken."
+    ),
+    "error.account_selection_required": Problem(
+        400, "Kies een account", "De inlogdienst wil weten met welk account u verder gaat."
+    ),
+    "error.unmet_authentication_requirements": Problem(
+        403, "Uw manier van inloggen is niet sterk genoeg", "Voor deze applicatie is een sterkere controle nodig."
+    ),
+    "error.temporarily_unavailable": Problem(
+        503, "Inloggen kan nu even niet", "De inlogdienst heeft het druk. Probeer het over een minuut opnieuw."
+    ),
+    "error.server_error": Problem(
+        502, "Inloggen kan nu even niet", "Bij de inlogdienst ging iets mis. Probeer het opnieuw."
+    ),
+}
+OTHER_ERROR = Problem(400, "Dit inloggen is niet gelukt", "De inlogdienst kon het verzoek niet uitvoeren.")
+PAGE_PROBLEMS: Mapping[int, Problem] = {
+    403: Problem(403, "Dit formulier is verlopen", "Ga terug naar de beginpagina en probeer het opnieuw.", False),
+    404: Problem(404, "Deze pagina bestaat niet", "Controleer het adres, of ga naar de beginpagina.", False),
+}
+SERVER_PROBLEM = Problem(500, "Er ging iets mis", "Probeer het opnieuw, of ga naar de beginpagina.", False)
+
+LEVELS = {"1": "alleen wachtwoord", "2": "wachtwoord en code", "3": "wachtwoord en code uit een app"}
+METHODS = {
+    "pwd": "wachtwoord",
+    "otp": "code",
+    "mfa": "twee factoren",
+    "hwk": "sleutel",
+    "swk": "sleutel",
+    "user": "aanwezig",
+}
+
+
+def create_relying_party(config: RelyingPartyConfig, clock: Clock | None = None) -> Flask:
+    """The application, ready to serve. It finds the provider when somebody logs in, not before."""
+    clock = clock or SystemClock()
+    provider = "{}://{}".format(*origin(config.issuer))
+    app = new_application(__name__, config.name, config.accent, f"'self' {provider}")
+    app.session_interface = MemorySessions(
+        config.session_cookie, config.base_url.startswith("https://"), clock, IDLE_TIMEOUT
+    )
+    sign_in = SignIn(
+        app,
+        clock,
+        issuer=config.issuer,
+        client_id=config.client_id,
+        client_secret=config.client_secret,
+        scope=SCOPE,
+        redirect_uri=config.redirect_uri,
+        timeout=config.provider_timeout,
+    )
+
+    @app.get("/")
+    def home() -> str:
+        signed_in = _signed_in()
+        if signed_in is None:
+            return render_template("welcome.html", other_name=config.other_name, other_url=config.other_url)
+        return render_template(
+            "signed_in.html",
+            person=_known_about(signed_in),
+            csrf_token=_session().csrf_token(config.secret_key),
+            other_name=config.other_name,
+            other_url=config.other_url,
+        )
+
+    @app.get("/login")
+    def login() -> AnyResponse:
+        return redirect(sign_in.authorization_url(local_path(request.args.get("next", "/"))), 303)
+
+    @app.get("/callback")
+    def callback() -> AnyResponse:
+        signed_in = sign_in.finish(request.args)
+        _session().replace()  # whoever knew the cookie before knows nothing now
+        session["signed_in"] = signed_in
+        return redirect(signed_in.next_path, 303)
+
+    @app.post("/logout")
+    def logout() -> AnyResponse:
+        signed_in, expected = _signed_in(), _session().csrf_token(config.secret_key)
+        if signed_in is None:
+            return redirect("/signed-out", 303)
+        if not hmac.compare_digest(request.form.get("csrf_token", "").encode(), expected.encode()):
+            abort(403)
+        _session().replace()
+        session["logout_state"] = state = secrets.token_urlsafe(16)
+        try:
+            return redirect(sign_in.end_session_url(signed_in.id_token, config.post_logout_redirect_uri, state), 303)
+        except SignInFailed as failure:
+            raise SignInFailed("logged_out_here_only", str(failure)) from failure
+
+    @app.get("/signed-out")
+    def signed_out() -> AnyResponse | str:
+        if _signed_in() is not None:
+            return redirect("/", 303)
+        state = session.pop("logout_state", None)
+        everywhere = state is not None and request.args.get("state") == state
+        return render_template("signed_out.html", everywhere=everywhere)
+
+    @app.get("/api/session")
+    def show_session() -> Response:
+        signed_in = _signed_in()
+        if signed_in is None:
+            return jsonify(signed_in=False)
+        return jsonify(signed_in=True, claims=signed_in.claims, userinfo=signed_in.userinfo)
+
+    @app.errorhandler(SignInFailed)
+    def explain(failure: SignInFailed) -> tuple[str, int]:
+        current_app.logger.warning(
+            "%s: nobody was signed in: %s", config.name, str(failure).encode("unicode_escape").decode()
+        )
+        if failure.problem == "unknown_state" and _signed_in() is not None:
+            return _problem_page(PROBLEMS["already_signed_in"])
+        return _problem_page(PROBLEMS.get(failure.problem, OTHER_ERROR))
+
+    @app.errorhandler(HTTPException)
+    def explain_http(error: HTTPException) -> tuple[str, int]:
+        status = error.code or 500
+        return _problem_page(PAGE_PROBLEMS.get(status, SERVER_PROBLEM), status)
+
+    return app
+
+
+def local_path(wanted: str) -> str:
+    """The path with query when it leads to a page of this application, else `/`: no open redirect.
+
+    Browsers read a backslash as a slash and drop control characters, so `/\\host` and `/<tab>/host` would lead away.
+    """
+    parts = urlsplit(wanted)
+    harmless = wanted.isprintable() and "\\" not in wanted and not parts.scheme and not parts.netloc
+    return wanted if harmless and wanted.startswith("/") and not wanted.startswith("//") else "/"
+
+
+def _session() -> BrowserSession:
+    return cast(BrowserSession, session)
+
+
+def _signed_in() -> SignedIn | None:
+    return cast(SignedIn | None, session.get("signed_in"))
+
+
+def _problem_page(problem: Problem, status: int | None = None) -> tuple[str, int]:
+    return render_template("problem.html", problem=problem), status or problem.status
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: what it is, the claim it comes from, and its value in words and as it was sent."""
+
+    label: str
+    claim: str
+    value: str
+    sent: str = ""
+
+
+@dataclass(frozen=True)
+class Person:
+    name: str
+    rows: tuple[Row, ...]
+
+
+def _known_about(signed_in: SignedIn) -> Person:
+    claims, userinfo = signed_in.claims, signed_in.userinfo
+    name = str(userinfo.get("name") or userinfo.get("preferred_username") or "onbekende gebruiker")
+    organisation = str(userinfo.get("organisation_name", "onbekend"))
+    level = str(claims.get("acr", ""))
+    methods = [str(method) for method in _list(claims.get("amr"))]
+    rows = (
+        Row("Naam", "name", name),
+        Row("Gebruikersnaam", "preferred_username", str(userinfo.get("preferred_username", "onbekend"))),
+        Row("Organisatie", "organisation_name", organisation, str(userinfo.get("organisation_code", ""))),
+        Row("Niveau van inloggen", "acr", LEVELS.get(level.rpartition("/acr/")[2], "onbekend"), level),
+        Row(
+            "Gecontroleerd met", "amr", ", ".join(METHODS.get(method, method) for method in methods), " ".join(methods)
+        ),
+        Row("Ingelogd op", "auth_time", _moment(claims.get("auth_time")), str(claims.get("auth_time", ""))),
+        Row("Uw vaste nummer", "sub", str(claims["sub"])),
+        Row("Sessie", "sid", str(claims.get("sid", "onbekend"))),
+    )
+    return Person(name, rows)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _moment(auth_time: Any) -> str:
+    if not isinstance(auth_time, int):
+        return "onbekend"
+    return dutch_moment(datetime.fromtimestamp(auth_time, UTC))

@@ -1,0 +1,1 @@
+"""The demonstration's applications, against a provider that can be told to lie (`hostile_provider`)."""
