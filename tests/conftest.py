@@ -15,9 +15,10 @@ from uuid import uuid4
 import pytest
 from flask import Flask
 
-from idp import create_app, schema
+from idp import create_app
 from idp.kernel.clock import FixedClock
 from idp.settings import Settings
+from idp.store import schema
 from idp.wiring import Services
 from tests.factories import Factories
 from tests.services.postgresql import Postgresql, session_postgresql

@@ -10,7 +10,20 @@ behind each other in the database and each pays for itself (NIST SP 800-63B-4 3.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, delete, func, literal, null, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    literal,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -36,7 +49,8 @@ class Limits:
 
     def wait(self, number: int) -> timedelta:
         """The length of the `number`-th wait in a row, counted from 0."""
-        return min(self.wait_first * 2**number, self.wait_longest)
+        doubled: timedelta = self.wait_first * 2**number
+        return min(doubled, self.wait_longest)
 
 
 @dataclass(frozen=True)
@@ -108,7 +122,7 @@ class Attempts:
         values = {"key": key, "kind": self.kind, "in_a_row": 0, "waits": 0, "updated_at": now}
         session.execute(insert(AttemptBudget).values(values).on_conflict_do_nothing())
 
-    def _payment(self, key: bytes, now: datetime) -> "update":  # type: ignore[valid-type]
+    def _payment(self, key: bytes, now: datetime) -> Executable:
         budget = AttemptBudget
         at = bindparam("at", now, UtcDateTime())
         window_start = literal(now - self.limits.window, UtcDateTime())

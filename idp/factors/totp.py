@@ -30,7 +30,7 @@ class Totp:
 
     name = "totp"
     reaches = STRONG_SECOND_FACTOR
-    amr = ("otp", "mfa")
+    amr: tuple[str, ...] = ("otp", "mfa")
 
     def begin_enrolment(self) -> Enrolment:
         return Enrolment(secret=secrets.token_bytes(SECRET_BYTES))

@@ -2,8 +2,9 @@
 
     ANSWERS = {identify, verify_second_factor, enrol_second_factor, consent}
 
-Each answer goes the same way: what can be seen to be wrong without the secret costs nothing; an attempt is paid and committed; it is
-verified with no transaction open; what it proves is recorded by `flow.record`, which reads the list again.
+Each answer goes the same way: what can be seen to be wrong without the secret costs nothing; an attempt is paid and
+committed; it is verified with no transaction open; what it proves is recorded by `flow.record`, which reads the list
+again.
 """
 
 from collections.abc import Callable, Mapping
@@ -68,6 +69,7 @@ class Blocked:
 
 Reaction = Advanced | Closed | Completed | Wait | Blocked
 Form = Mapping[str, str]
+NOTHING: Mapping[str, Any] = {}
 
 
 class Answers:
@@ -124,19 +126,19 @@ class Answers:
         shown = {"typed_organisation": organisation, "typed_username": username}
         for name in ("organisation", "username", "password"):
             if not form.get(name, "").strip():
-                return self._again(look, browser, name, f"identify.error.empty_{name}", **shown)
+                return self._again(look, browser, _error(name, f"identify.error.empty_{name}"), changes=shown)
         typed = Typed.of(organisation, username, form["password"])
         payment = self._identification.pay(typed)
         if not isinstance(payment, Paid):
-            return self._refused(look, browser, "password", payment, **shown)
+            return self._refused(look, browser, "password", payment, changes=shown)
         identified = self._identification.verify(typed)
         if identified is None:
-            wrong = PasswordChecked(outcome="wrong")
-            return self._again(look, browser, "organisation", "identify.error.wrong", event=wrong, **shown)
+            error, wrong = _error("organisation", "identify.error.wrong"), PasswordChecked(outcome="wrong")
+            return self._again(look, browser, error, wrong, shown)
         account = identified.account
         if account.blocked_at is not None:
             blocked = PasswordChecked(outcome="blocked", account_id=account.id)
-            self._again(look, browser, "username", BLOCKED, event=blocked, **shown)
+            self._again(look, browser, _error("username", BLOCKED), blocked, shown)
             return Blocked(look.interaction.id)
         if look.interaction.account_id not in (None, account.id):
             # Pinned to the first account whose password was right; another one needs an interaction of its own.
@@ -199,7 +201,7 @@ class Answers:
         factor, answer = self._factors[credential.method], form.get("code", "")
         problem = factor.check_form(answer)
         if problem is not None:
-            return self._again(look, browser, "code", CODE_ERRORS[problem], _counted(problem, answer))
+            return self._again(look, browser, _form_error(problem, answer))
         subject = (str(look.account.id), credential.method)
         with self._units.writing() as unit:
             payment = self._attempts.pay(unit, *subject)
@@ -258,7 +260,8 @@ class Answers:
         if method == "postpone":
             return self._postpone(look, browser, form)
         if method not in offered_methods(look):
-            return self._again(look, browser, "method", "choose.error.not_offered" if method else "choose.error.none")
+            key = "choose.error.not_offered" if method else "choose.error.none"
+            return self._again(look, browser, _error("method", key))
         if "code" not in form or look.interaction.enrolling_method != method:
             return self._begin_enrolment(look, browser, method)
         return self._finish_enrolment(look, browser, method, form["code"])
@@ -284,15 +287,15 @@ class Answers:
             return Advanced(look.interaction.id, "enrol_second_factor")
         problem = factor.check_form(answer)
         if problem is not None:
-            return self._again(look, browser, "code", CODE_ERRORS[problem], _counted(problem, answer))
+            return self._again(look, browser, _form_error(problem, answer))
         tries = self._pay_enrolment(look)
         if tries is None:
             changes = {"enrolling_method": None, "enrolling_sealed": None, "enrolment_failures": 0}
-            return self._again(look, browser, "method", "choose.error.too_many_codes", **changes)
+            return self._again(look, browser, _error("method", "choose.error.too_many_codes"), changes=changes)
         verdict, step = factor.verify_enrolment(enrolment, answer, self._clock.now())
         if verdict is not Verdict.RIGHT:
             key = CODE_ERRORS[verdict] if tries == 1 else "code.error.wrong_again"
-            return self._again(look, browser, "code", key, event=EnrolmentChecked(method=method, outcome=verdict))
+            return self._again(look, browser, _error("code", key), EnrolmentChecked(method=method, outcome=verdict))
         return self._flow.record(look, browser, self._enrolled(factor, enrolment, step))
 
     def _pay_enrolment(self, look: Look) -> int | None:
@@ -388,18 +391,16 @@ class Answers:
         self,
         look: Look,
         browser: Browser,
-        field: str,
-        key: str,
-        params: dict[str, Any] | None = None,
+        error: dict[str, Any],
         event: Event | None = None,
-        **changes: Any,
+        changes: Mapping[str, Any] = NOTHING,
     ) -> Reaction:
         """The same prompt once more, with an error that the page shows."""
 
         def record(unit: Unit, present: Look) -> dict[str, Any]:
             if event is not None:
                 self._trail.record(unit, self._about(present, event))
-            return {**changes, "error": _error(field, key, params)}
+            return {**changes, "error": error}
 
         return self._flow.record(look, browser, record)
 
@@ -410,7 +411,7 @@ class Answers:
         kind: str,
         payment: Payment,
         credential: Credential | None = None,
-        **changes: Any,
+        changes: Mapping[str, Any] = NOTHING,
     ) -> Reaction:
         """Nothing is evaluated: a wait, or the end of a credential that was guessed at too often."""
 
@@ -513,5 +514,6 @@ def _error(field: str, key: str, params: dict[str, Any] | None = None) -> dict[s
     return {"field": field, "key": key, "params": params or {}}
 
 
-def _counted(problem: Verdict, answer: str) -> dict[str, Any] | None:
-    return {"digits": len(cleaned(answer))} if problem is Verdict.SHORT else None
+def _form_error(problem: Verdict, answer: str) -> dict[str, Any]:
+    params = {"digits": len(cleaned(answer))} if problem is Verdict.SHORT else None
+    return _error("code", CODE_ERRORS[problem], params)

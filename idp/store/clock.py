@@ -2,7 +2,6 @@
 
 import logging
 from datetime import UTC, datetime, timedelta
-from statistics import median
 from threading import Lock
 
 from sqlalchemy import Engine, text
@@ -54,7 +53,7 @@ class DatabaseClock:
             self._tried_at = local
             samples = self._samples()
             if samples:
-                self._offset = median(samples)
+                self._offset = sorted(samples)[len(samples) // 2]
                 self._sampled_at = local
         except Exception:  # any failure to reach the database: the clock becomes untrusted, the caller fails on its own
             log.exception("the database's clock could not be read")

@@ -1,6 +1,7 @@
 """Errors as pages. Each shows the request code that is in the log, in the audit trail and in `X-Request-Id`."""
 
 import logging
+from typing import Any
 
 from flask import Flask, Response, g
 from werkzeug.exceptions import HTTPException
@@ -13,7 +14,14 @@ from idp.web.use_cases import use_cases
 
 log = logging.getLogger(__name__)
 
-TEMPLATES = {404: "not_found", 405: "not_found", 403: "forbidden", 429: "too_many", 400: "bad_request", 413: "bad_request"}
+TEMPLATES = {
+    400: "bad_request",
+    403: "forbidden",
+    404: "not_found",
+    405: "not_found",
+    413: "bad_request",
+    429: "too_many",
+}
 
 
 def register(app: Flask) -> None:
@@ -35,7 +43,7 @@ def shown_to_end_user(error: ShownToEndUser) -> Response:
 
 def throttled(error: Throttled) -> Response:
     """503 rather than 429: the machine is busy, nobody did anything wrong."""
-    response = _page("too_many", 503)
+    response = _page("busy", 503)
     response.headers["Retry-After"] = str(max(1, round(error.retry_after.total_seconds())))
     return response
 
@@ -45,7 +53,7 @@ def http_error(error: HTTPException) -> Response:
     if 300 <= status < 400:
         return Response(status=404)
     template = TEMPLATES.get(status, "bad_request" if status < 500 else "server_error")
-    extra = {"developer_text": error.name} if template == "bad_request" else {}
+    extra: dict[str, Any] = {"developer_text": error.name} if template == "bad_request" else {}
     return _page(template, status, **extra)
 
 
@@ -55,5 +63,5 @@ def unexpected(error: Exception) -> Response:
     return _page("server_error", 500)
 
 
-def _page(template: str, status: int, **context: object) -> Response:
+def _page(template: str, status: int, **context: Any) -> Response:
     return render(f"errors/{template}.html", status=status, request_code=g.get("request_code", ""), **context)

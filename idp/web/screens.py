@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import segno
@@ -187,10 +188,10 @@ def _postpone(look: Look) -> Response:
     )
 
 
-def _page(look: Look, template: str, status: int = 200, **context: object) -> Response:
+def _page(look: Look, template: str, status: int = 200, **context: Any) -> Response:
     stored = look.interaction.error
     action = url_for("idp.answer", interaction_id=look.interaction.id, prompt=look.pending_name)
-    shown = {
+    shown: dict[str, Any] = {
         "app_name": look.client.client_name,
         "action": action,
         "csrf_token": csrf.token(look.interaction.id),
@@ -203,7 +204,7 @@ def _error_is_of_choice(look: Look) -> bool:
     return str((look.interaction.error or {}).get("key", "")).startswith("choose.")
 
 
-def _who(look: Look) -> dict[str, object]:
+def _who(look: Look) -> dict[str, Any]:
     account = _person(look)
     return {
         "username": account.username_shown,

@@ -4,6 +4,8 @@
 route of its own, so none can lack a guard.
 """
 
+from typing import Any
+
 from flask import Response, g, redirect, request, url_for
 
 from idp.accounts.names import canonical
@@ -70,7 +72,7 @@ def leave(interaction_id: str) -> Response:
     return responses.send(outcome, "", after_a_form=True)
 
 
-def go_to(interaction_id: str, prompt: str, binding: str | None = None, **query: str) -> Response:
+def go_to(interaction_id: str, prompt: str, binding: str | None = None, **query: Any) -> Response:
     """303 to the page of a prompt; the browser keeps `binding`, when it is new."""
     response: Response = redirect(  # type: ignore[assignment]
         url_for("idp.show", interaction_id=interaction_id, prompt=prompt, **query), 303
@@ -122,7 +124,7 @@ def _leave(completed: Completed) -> Response:
 
 def _closed(closed: Closed, interaction_id: str) -> Response:
     client = closed.client
-    app = {"app_name": client.client_name if client else None, "app_url": client.home if client else None}
+    app: dict[str, Any] = {"app_name": client.client_name if client else None, "app_url": client.home if client else None}
     if closed.why == "foreign":
         # Somebody else's link, or a cookie that is gone: start anew for this browser, nothing filled in (A29).
         response: Response = redirect(_url("idp.restart", interaction_id), 303)  # type: ignore[assignment]
