@@ -61,5 +61,3 @@ def _name_requests(app: Flask, settings: Settings) -> None:
     @app.teardown_request
     def end(_error: BaseException | None) -> None:
         request_code.set(None)
-
-

@@ -4,7 +4,8 @@
     verify    one argon2id verification, of the account's hash or of a dummy: unknown accounts cost the same
     record    the count starts anew, in the transaction that records the proof
 
-Whether the code, the username or the password was wrong is never told, and a blocked account only after a right password.
+Whether the code, the username or the password was wrong is never told, and a blocked account only after a right
+password.
 """
 
 from dataclasses import dataclass

@@ -45,7 +45,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         if self.attempts != 5:
-            raise ValueError("the table keeps the four tries before the present one: five attempts per window, no more or less")
+            raise ValueError("the table keeps the four tries before the present one: five attempts per window")
 
     def wait(self, number: int) -> timedelta:
         """The length of the `number`-th wait in a row, counted from 0."""
@@ -146,7 +146,12 @@ class Attempts:
                 updated_at=at,
             )
             .returning(
-                budget.in_a_row, budget.waits, budget.tried_1_at, budget.tried_2_at, budget.tried_3_at, budget.tried_4_at
+                budget.in_a_row,
+                budget.waits,
+                budget.tried_1_at,
+                budget.tried_2_at,
+                budget.tried_3_at,
+                budget.tried_4_at,
             )
         )
 

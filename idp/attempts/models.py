@@ -11,8 +11,8 @@ from idp.store.base import Base
 class AttemptBudget(Base):
     """What was tried against one thing that can be guessed, since its last success.
 
-    `key` is a keyed hash of kind and subject: rows exist for unknown accounts too, and a copy of the table names nobody.
-    `tried_1_at` is the latest attempt, `tried_4_at` the fourth latest: enough for "five within the window".
+    `key` is a keyed hash of kind and subject: rows exist for unknown accounts too, and a copy of the table names
+    nobody. `tried_1_at` is the latest attempt, `tried_4_at` the fourth latest: enough for "five within the window".
     """
 
     __tablename__ = "attempt_budgets"

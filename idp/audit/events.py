@@ -16,7 +16,7 @@ class Event:
 
 @dataclass(frozen=True)
 class AuthorizationRefused(Event):
-    """An authorization request was not accepted; `shown` when the end-user saw a page instead of the client an error."""
+    """An authorization request was not accepted; `shown`: the end-user saw a page, the client heard nothing."""
 
     error: str
     detail: str

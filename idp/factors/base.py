@@ -71,5 +71,5 @@ class SecondFactor(Protocol):
         ...
 
     def use(self, session: Session, credential: Credential, step: int | None, now: datetime) -> bool:
-        """The one statement that uses the answer up. False when it was used before or the credential is out of force."""
+        """The one statement that uses the answer up. False: it was used before, or the credential is out of force."""
         ...

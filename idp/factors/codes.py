@@ -13,9 +13,7 @@ LONGEST_TYPED = 64
 def cleaned(typed: str) -> str:
     """The digits as typed, full-width ones made plain, separators removed, leading zeros kept."""
     plain = unicodedata.normalize("NFKC", typed[:LONGEST_TYPED])
-    return "".join(
-        character for character in plain if not character.isspace() and character not in _SEPARATORS
-    )
+    return "".join(character for character in plain if not character.isspace() and character not in _SEPARATORS)
 
 
 def form_problem(typed: str) -> Verdict | None:

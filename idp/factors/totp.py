@@ -90,9 +90,15 @@ def key_groups(secret: bytes) -> str:
 def otpauth_uri(secret: bytes, issuer_name: str, username: str) -> str:
     """What the QR code says: the Key URI Format that all authenticator apps read.
 
-    The issuer stands before the username and as a parameter, spaces are `%20` (some apps show a `+`), and the colon between
-    them is the only one: it is taken out of both names.
+    The issuer stands before the username and as a parameter, spaces are `%20` (some apps show a `+`), and the colon
+    between them is the only one: it is taken out of both names.
     """
     issuer, account = issuer_name.replace(":", " "), username.replace(":", " ")
-    parameters = {"secret": key_text(secret), "issuer": issuer, "algorithm": "SHA1", "digits": 6, "period": STEP_SECONDS}
+    parameters = {
+        "secret": key_text(secret),
+        "issuer": issuer,
+        "algorithm": "SHA1",
+        "digits": 6,
+        "period": STEP_SECONDS,
+    }
     return f"otpauth://totp/{quote(issuer, safe='')}:{quote(account, safe='')}?{urlencode(parameters, quote_via=quote)}"

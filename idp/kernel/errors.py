@@ -1,7 +1,7 @@
 """What can go wrong, by who can act on it.
 
-Three audiences, three fields: a message key for the person, `description` for the client's developer, `detail` for the log.
-An expected "no" of a check or a factor is a value, not an exception.
+Three audiences, three fields: a message key for the person, `description` for the client's developer, `detail` for the
+log. An expected "no" of a check or a factor is a value, not an exception.
 """
 
 from collections.abc import Sequence

@@ -1,17 +1,17 @@
-"""The protocol: one file for each endpoint or artefact, named as the specifications name it. The only package that uses Authlib.
+"""The protocol: one file for each endpoint or artefact, named as the specifications name it. Authlib is used only here.
 
-    clients.py                Client and its metadata
-    parameters.py             request parameters: single-valued, length-limited, decoded strictly
-    authorization_request.py  parse, validate -> AuthorizationRequest, or an error that is shown or sent
-    authorization_response.py the one writer of responses: query, fragment, form_post
-    authorization_code.py     codes: issued once, redeemed once, by one statement
-    refresh_token.py          families of refresh tokens: kept by confidential clients, rotated by public ones
-    client_authentication.py  none, client_secret_basic, client_secret_post
-    provider.py               Authlib assembled: client authentication and grants
-    token_issuer.py           TOKENS ARE MINTED HERE: id_token, access_token, refresh_token
-    claims.py                 which claims a scope stands for
-    keys.py                   signing keys: made, sealed, published
-    userinfo.py  discovery.py  end_session.py
-    backchannel_logout.py     LogoutNotices: a client is told that a session ended
-    errors.py                 shown_to_end_user / sent_to_client
+clients.py                Client and its metadata
+parameters.py             request parameters: single-valued, length-limited, decoded strictly
+authorization_request.py  parse, validate -> AuthorizationRequest, or an error that is shown or sent
+authorization_response.py the one writer of responses: query, fragment, form_post
+authorization_code.py     codes: issued once, redeemed once, by one statement
+refresh_token.py          families of refresh tokens: kept by confidential clients, rotated by public ones
+client_authentication.py  none, client_secret_basic, client_secret_post
+provider.py               Authlib assembled: client authentication and grants
+token_issuer.py           TOKENS ARE MINTED HERE: id_token, access_token, refresh_token
+claims.py                 which claims a scope stands for
+keys.py                   signing keys: made, sealed, published
+userinfo.py  discovery.py  end_session.py
+backchannel_logout.py     LogoutNotices: a client is told that a session ended
+errors.py                 shown_to_end_user / sent_to_client
 """

@@ -1,7 +1,7 @@
 """Authorization codes: issued once, redeemed once (RFC 6749 4.1.2, RFC 9700 2.1.1 and 4.5).
 
-Redeeming is one UPDATE. Its WHERE holds everything that makes a redemption right, so of a hundred at once one wins, and a
-wrong client, redirect URI or verifier neither redeems the code nor burns it for its owner.
+Redeeming is one UPDATE. Its WHERE holds everything that makes a redemption right, so of a hundred at once one wins, and
+a wrong client, redirect URI or verifier neither redeems the code nor burns it for its owner.
 """
 
 from dataclasses import dataclass
@@ -69,7 +69,9 @@ class AuthorizationCodes:
         )
         return code
 
-    def redeem(self, unit: Unit, code: str, client_id: str, redirect_uri: str | None, verifier: str | None) -> Grant | None:
+    def redeem(
+        self, unit: Unit, code: str, client_id: str, redirect_uri: str | None, verifier: str | None
+    ) -> Grant | None:
         """The grant behind the code, which is used up from now on; None when it is not for this request.
 
         A code that comes back after its success, presented rightly, was copied: what its first use produced is

@@ -129,8 +129,8 @@ def _redirect_uri(parameters: Parameters, client: Client) -> str:
         return redirect_uri
     raise ShownToEndUser(
         "invalid_request",
-        f"redirect_uri is not registered for client {client.client_id}. Received: {plain_description(redirect_uri)[:200]}"
-        f" Known: {len(client.redirect_uris)}",
+        f"redirect_uri is not registered for client {client.client_id}. "
+        f"Received: {plain_description(redirect_uri)[:200]} Known: {len(client.redirect_uris)}",
     )
 
 

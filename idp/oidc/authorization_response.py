@@ -1,7 +1,7 @@
 """The one writer of authorization responses: success and error, query, fragment and form_post.
 
-`iss` is in every response (RFC 9207 2), `state` exactly as it was sent or not at all, a query that the client registered stays
-(RFC 6749 3.1.2, OAuth 2.0 Multiple Response Types 5, Form Post 2).
+`iss` is in every response (RFC 9207 2), `state` exactly as it was sent or not at all, a query that the client
+registered stays (RFC 6749 3.1.2, OAuth 2.0 Multiple Response Types 5, Form Post 2).
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """LogoutNotices: a client is told that a session ended (OIDC Back-Channel Logout 1.0).
 
-Ending a session leaves one message in the outbox for each client that took part, in the same transaction. The logout token
-itself is made when the message is sent, fresh at each try.
+Ending a session leaves one message in the outbox for each client that took part, in the same transaction. The logout
+token itself is made when the message is sent, fresh at each try.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """Client authentication: none, client_secret_basic, client_secret_post (RFC 6749 2.3, OIDC Core 9).
 
-Exactly one method per request, and the one that the client is registered for. Authlib keeps the registry of methods; how each
-is read is ours, because its own readers fail on bytes that are not UTF-8 and decode `+` differently than RFC 6749 2.3.1.
+Exactly one method per request, and the one that the client is registered for. Authlib keeps the registry of methods;
+how each is read is ours, because its own readers fail on bytes that are not UTF-8 and decode `+` differently than RFC
+6749 2.3.1.
 """
 
 import binascii

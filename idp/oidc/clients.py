@@ -24,7 +24,8 @@ class Client(Base):
     """A relying application. The secret is kept as a hash only.
 
     `profile` fixes the security rules; `session_activity` says how the application tells us that its person is active;
-    `minimum_acr` is a level (see `kernel.levels`) that holds at every issue of tokens; a `first_party` client asks no consent.
+    `minimum_acr` is a level (see `kernel.levels`) that holds at every issue of tokens; a `first_party` client asks no
+    consent.
     """
 
     __tablename__ = "clients"

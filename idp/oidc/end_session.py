@@ -35,7 +35,7 @@ def validate(
     find_client: Callable[[str], Client | None],
     verified_hint: Callable[[str], dict[str, Any] | None],
 ) -> EndSessionRequest:
-    """The request. Raises ShownToEndUser for everything that is not right: logging out never redirects with an error."""
+    """The request. Raises ShownToEndUser for all that is not right: logging out never redirects with an error."""
     for name in KNOWN_PARAMETERS:
         if parameters.is_unusable(name):
             raise ShownToEndUser("invalid_request", f"{name} is sent more than once or is too long")
@@ -68,7 +68,7 @@ def _redirect_to(parameters: Parameters, client: Client | None, is_hinted: bool)
         return None
     # Exactly registered, and never on the word of a bare client_id alone (RP-Initiated Logout 3).
     if client is None or not is_hinted or uri not in client.post_logout_redirect_uris:
-        raise ShownToEndUser("invalid_request", "post_logout_redirect_uri is not registered for a client that proved itself")
+        raise ShownToEndUser("invalid_request", "post_logout_redirect_uri is not registered for a proven client")
     state = parameters.get("state")
     if state is None:
         return uri

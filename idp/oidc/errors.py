@@ -1,7 +1,7 @@
 """Whether an error may travel is a property of the error.
 
-    ShownToEndUser   client or redirect URI are not known to be right: a page, never a redirect (RFC 6749 4.1.2.1)
-    SentToClient     both are: the client gets the error at its redirect URI, with its `state` and our `iss`
+ShownToEndUser   client or redirect URI are not known to be right: a page, never a redirect (RFC 6749 4.1.2.1)
+SentToClient     both are: the client gets the error at its redirect URI, with its `state` and our `iss`
 """
 
 import re

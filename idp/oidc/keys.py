@@ -23,7 +23,8 @@ from idp.store.units import UnitsOfWork
 
 ALGORITHMS = ("RS256", "ES256")
 RSA_BITS = 2048
-# Every node knows a new key well before it signs: it reads the table this often, and keys sign later than they are published.
+# Every node knows a new key well before it signs: it reads the table this often, and keys sign later than they are
+# published.
 READ_AGAIN_AFTER = timedelta(seconds=30)
 
 

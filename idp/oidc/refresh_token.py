@@ -2,10 +2,10 @@
 
     token = handle "." generation "." HMAC(handle, generation)
 
-Nothing of a token but the hash of its handle is stored. Confidential clients keep theirs, under client authentication. Public clients
-rotate: using generation n makes n+1, once. Because the successor is computed and not drawn, a client whose answer
-was lost gets the very same successor again for 30 seconds, so no family ever has two live leaves; any later use of an
-old generation means that somebody copied it, and ends the family.
+Nothing of a token but the hash of its handle is stored. Confidential clients keep theirs, under client authentication.
+Public clients rotate: using generation n makes n+1, once. Because the successor is computed and not drawn, a client
+whose answer was lost gets the very same successor again for 30 seconds, so no family ever has two live leaves; any
+later use of an old generation means that somebody copied it, and ends the family.
 """
 
 from dataclasses import dataclass
@@ -62,8 +62,8 @@ class RefreshTokens:
     def use(self, unit: Unit, token: str, client_id: str, rotates: bool) -> Refreshed | None:
         """The grant and the next refresh token; None when this token is not good (any more) for this client.
 
-        A superseded token ends its family and raises the alarm, in this unit of work, which must be committed even though
-        the request is refused.
+        A superseded token ends its family and raises the alarm, in this unit of work, which must be committed even
+        though the request is refused.
         """
         presented = self._read(token)
         if presented is None:

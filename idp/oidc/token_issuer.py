@@ -4,7 +4,8 @@
     id token        a JWT signed by the client's algorithm; 5 minutes whatever the deadline: it proves a moment
     refresh token   see `refresh_token`
 
-`issue` writes, inside the unit of work that redeems the code or uses the refresh token; `id_token` signs, outside of it.
+`issue` writes, inside the unit of work that redeems the code or uses the refresh token; `id_token` signs, outside of
+it.
 """
 
 from dataclasses import dataclass
@@ -66,7 +67,9 @@ class TokenIssuer:
         self._clock, self._keys, self._sessions, self._refresh_tokens = clock, keys, sessions, refresh_tokens
         self._issuer, self._acr, self._lifetimes = issuer, AcrValues(issuer), lifetimes
 
-    def issue(self, unit: Unit, client: Client, grant: Grant, refresh_token: str | None, starts_family: bool) -> Issued | None:
+    def issue(
+        self, unit: Unit, client: Client, grant: Grant, refresh_token: str | None, starts_family: bool
+    ) -> Issued | None:
         """Tokens for the grant exist; None when nobody may have them any more.
 
         That is so when the session is over, or will be within a second; when the account is blocked; and when the
@@ -102,7 +105,7 @@ class TokenIssuer:
         return Issued(access_token, seconds, refresh_token, grant, account, session, now)
 
     def id_token(self, client: Client, issued: Issued) -> str:
-        """The signed ID token (OIDC Core 2 and 3.1.3.6). `sid` is the session's public name (Back-Channel Logout 2.1)."""
+        """The signed ID token (OIDC Core 2, 3.1.3.6). `sid` is the session's public name (Back-Channel Logout 2.1)."""
         grant, alg = issued.grant, client.id_token_signed_response_alg
         issued_at = whole_seconds(issued.issued_at)
         payload: dict[str, Any] = claims.for_id_token(issued.account, grant.claims)

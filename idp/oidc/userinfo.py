@@ -31,7 +31,7 @@ class BearerError(ProtocolError):
 
 
 def bearer_token(authorization: str | None, in_body: str | None, in_query: str | None) -> str:
-    """The one access token of a request. Raises BearerError for none, for several, and for one in the query (RFC 9700 4.3.2)."""
+    """The one access token of a request. Raises BearerError for none, several, or one in the query (RFC 9700 4.3.2)."""
     scheme, _, credentials = (authorization or "").partition(" ")
     in_header = credentials.strip() if scheme.lower() == "bearer" else None
     if in_query is not None:

@@ -1,16 +1,17 @@
 """THE 30-MINUTE CLOCK.
 
 A session is over, for every reader and whether or not a cleaner has run, exactly when `idle_timeout` (30 minutes unless
-the organisation chose less) has passed since its last activity, or `absolute_timeout` since it was opened. 29:59.999 is live.
+the organisation chose less) has passed since its last activity, or `absolute_timeout` since it was opened. 29:59.999 is
+live.
 
 What counts as activity:
 
     interactive use of our own pages                              yes, always written
     an authorization request as a top-level navigation            yes, always written: somebody opened an application
       (`Sec-Fetch-Dest` absent or `document`, not `prompt=none`)
-    `prompt=none`, frames, userinfo, discovery, JWKS              no
-    token endpoint, authorization code                            no: it follows an authorization request at once
-    token endpoint, refresh token                                 only for clients with `session_activity = token_refresh`
+    `prompt=none`, frames, userinfo, discovery, JWKS              no token endpoint, authorization code
+    no: it follows an authorization request at once token endpoint, refresh token                                 only
+    for clients with `session_activity = token_refresh`
 
 `last_activity_at` only rises: two nodes that write the same moment late cannot shorten a session.
 """

@@ -1,11 +1,10 @@
 """A session's life: opened in one place, read by one reader, ended by one road.
 
-    open             only `signin.flow` calls it, when no authentication prompt is due any more
-    reauthenticate   the same account proved itself again: same `sid`, new secret, never a lower level
-    load_live        the only reader that pages, protocol and administration may use
-    touch            something happened
-    join             a client received its first tokens in this session
-    end              the only road by which a session ends: end + audit event + one notice per client, in one transaction
+open             only `signin.flow` calls it, when no authentication prompt is due any more reauthenticate   the
+same account proved itself again: same `sid`, new secret, never a lower level load_live        the only reader that
+pages, protocol and administration may use touch            something happened join             a client received
+its first tokens in this session end              the only road by which a session ends: end + audit event + one
+notice per client, in one transaction
 """
 
 from collections.abc import Sequence
@@ -111,13 +110,11 @@ class Sessions:
         )
         unit.add(session)
         unit.flush()  # the row's id is needed by the interaction and the code
-        self._trail.record(
-            unit, SessionOpened(acr=proven.acr, amr=proven.amr, account_id=account_id, sid=session.sid)
-        )
+        self._trail.record(unit, SessionOpened(acr=proven.acr, amr=proven.amr, account_id=account_id, sid=session.sid))
         return Opened(session, secret)
 
     def reauthenticate(self, unit: Unit, session: Session, proven: Proven) -> Opened | None:
-        """The session keeps its `sid`, gets a new secret and states the higher of both levels. None: it ended meanwhile."""
+        """The session keeps its `sid`, gets a new secret and the higher of both levels. None: it ended meanwhile."""
         now, secret = self._clock.now(), random_token()
         rises = proven.level >= session.level
         values = {
@@ -143,7 +140,8 @@ class Sessions:
     def load_live(self, unit: Unit, secret: str | None, lock: bool = False) -> Session | None:
         """The live session of this cookie; None for none, an unknown one, and one that is over even if nobody ended it.
 
-        `lock`: nobody ends it before the unit of work is over, so what is issued in between was issued to a live session.
+        `lock`: nobody ends it before the unit of work is over, so what is issued in between was issued to a live
+        session.
         """
         if not secret:
             return None
@@ -193,7 +191,7 @@ class Sessions:
         return unit.scalars(query.order_by(Participation.joined_at, Participation.client_id)).all()
 
     def end(self, unit: Unit, session: Session, reason: EndReason) -> bool:
-        """The session is over for good, and each client that took part has a notice waiting. False when it already was."""
+        """The session is over for good; each client that took part has a notice waiting. False when it already was."""
         now = self._clock.now()
         ended = unit.execute(
             update(Session)

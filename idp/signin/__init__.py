@@ -9,6 +9,6 @@
 
     request -> begin -> [ look -> next_prompt -> screen -> answer -> proof recorded ] ... -> session -> complete -> code
 
-No step knows the next one: a proof is recorded and the list is read again. An answer is refused unless its prompt is the
-pending one. The session is opened at one place, when no authentication prompt is left.
+No step knows the next one: a proof is recorded and the list is read again. An answer is refused unless its prompt is
+the pending one. The session is opened at one place, when no authentication prompt is left.
 """

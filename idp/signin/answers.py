@@ -100,7 +100,7 @@ class Answers:
         }
 
     def advance(self, interaction_id: str, browser: Browser, prompt: str, form: Form) -> Reaction:
-        """THE ONE DOOR. The answer takes effect only if its prompt is the pending one; otherwise the browser goes there."""
+        """THE ONE DOOR. An answer takes effect only if its prompt is the pending one; else the browser goes there."""
         look = self._flow.look(interaction_id, browser)
         if isinstance(look, Closed):
             return self._revive(look, browser, prompt, form)
@@ -171,7 +171,9 @@ class Answers:
             return Advanced(look.interaction.id, "identify")
         if choice == "other":
             return self._flow.record(
-                look, browser, lambda unit, present: {"leaves_session": True, "names_another_account": False, "error": None}
+                look,
+                browser,
+                lambda unit, present: {"leaves_session": True, "names_another_account": False, "error": None},
             )
         # Going on as somebody else than the one who was about to sign in here: what was proven is discarded (A23).
         begun = self._flow.begin_again(look.interaction.id, browser, chosen=True)
@@ -299,7 +301,7 @@ class Answers:
         return self._flow.record(look, browser, self._enrolled(factor, enrolment, step))
 
     def _pay_enrolment(self, look: Look) -> int | None:
-        """How many codes were tried for this enrolment, this one counted; None when they are spent. Committed at once."""
+        """How many codes were tried for this enrolment, this one included; None when they are spent. Committed."""
         interaction = type(look.interaction)
         with self._units.writing() as unit:
             return unit.execute(
@@ -482,7 +484,7 @@ def offered_methods(look: Look) -> tuple[str, ...]:
 
 
 def usable_credential(look: Look, units: UnitsOfWork, method: str | None = None) -> Credential | None:
-    """The credential to prove: of this method, or else the first usable one; those that reach the demanded level first."""
+    """The credential to prove: of this method, or else the first usable one that reaches what is demanded."""
     demanded = look.situation.asked.demanded_level if look.pending and "level" in look.pending.reasons else 0
     fitting = [each.method for each in look.credentials if each.is_usable and each.reaches >= demanded]
     wanted = method if method in fitting else next(iter(fitting), None)
@@ -502,7 +504,7 @@ def pending_enrolment(look: Look, envelope: Envelope) -> Enrolment | None:
 
 
 def confirmation(keys: DerivedKeys, look: Look) -> str:
-    """The value that the are-you-sure page carries: it confirms this question, of this interaction and account, only."""
+    """The value on the are-you-sure page: it confirms this question, of this interaction and account, only."""
     return keys.mac_text("postpone", look.interaction.id, str(look.account_id))
 
 

@@ -32,7 +32,7 @@ def asked_to_choose_account(situation: Situation) -> bool:
 
 
 def another_account(situation: Situation) -> bool:
-    """The browser's session belongs to somebody else than the one who signs in here: ask, never swap silently (A27, A28)."""
+    """The browser's session is somebody else's than who signs in here: ask, never swap silently (A27, A28)."""
     session, proofs = situation.session, situation.proofs
     if session is None:
         return False
@@ -65,8 +65,8 @@ def enrolled_factor_reaches_demanded_level(situation: Situation) -> bool:
 def unproven_before_enrolment(situation: Situation) -> bool:
     """Verify before enrol: one credential freshly, in this interaction, before another can be added.
 
-    Otherwise somebody who knows only the password, or sits at an open session, enrols a factor of their own by asking for
-    a higher `acr`.
+    Otherwise somebody who knows only the password, or sits at an open session, enrols a factor of their own by asking
+    for a higher `acr`.
     """
     return _is_enrolled(situation) and _enrolment_is_due(situation) and situation.proofs.factor_level is None
 
@@ -120,7 +120,7 @@ def application_is_unproven(situation: Situation) -> bool:
 
 
 def may_postpone(situation: Situation) -> bool:
-    """Whether postponing is an admissible answer now. Decided when the answer arrives, never by the page that was open."""
+    """Whether postponing is admissible now. Decided when the answer arrives, never by the page that was open."""
     person = situation.person
     return (
         person is not None

@@ -1,12 +1,12 @@
 """The pipeline at work: begin, look, advance, complete.
 
-    begin      a validated request comes in: answer it at once, or open an interaction
-    look       the situation of an interaction right now, and the prompt that is pending in it
-    advance    one answer to the pending prompt: proof recorded, list read again, session opened when authentication is done
-    complete   nothing is left to ask: the code, once
+    begin      a validated request comes in: answer it at once, or open an interaction look       the situation of an
+    interaction right now, and the prompt that is pending in it advance    one answer to the pending prompt: proof
+    recorded, list read again, session opened when authentication is done complete   nothing is left to ask: the code,
+    once
 
-Every public method is one use case: it opens its units of work, and what it returns is a value that a view turns into a page.
-Any doubt means no: an interaction that is unknown, foreign, finished or expired never advances.
+Every public method is one use case: it opens its units of work, and what it returns is a value that a view turns into a
+page. Any doubt means no: an interaction that is unknown, foreign, finished or expired never advances.
 """
 
 from collections.abc import Callable, Mapping
@@ -108,7 +108,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Advanced:
-    """An answer was dealt with; the browser goes to `prompt` next. `opened` when its session is new or has a new secret."""
+    """An answer was dealt with; the browser goes to `prompt`. `opened`: its session is new or has a new secret."""
 
     interaction_id: str
     prompt: str
@@ -132,7 +132,7 @@ class OutOfReach:
 
 @dataclass(frozen=True)
 class Limits:
-    """How long an interaction waits, how long its request can be started again, and how old a password may be to enrol."""
+    """How long an interaction waits, its request can be started again, and a password is fresh enough to enrol."""
 
     interaction_idle: timedelta
     request_lifetime: timedelta
@@ -203,9 +203,7 @@ class Flow:
                 return Closed("too_old", old, client)
             return self._again(unit, old, client, browser, account_chosen=chosen)
 
-    def _again(
-        self, unit: Unit, old: Interaction, client: Client, browser: Browser, **kept: Any
-    ) -> Begun:
+    def _again(self, unit: Unit, old: Interaction, client: Client, browser: Browser, **kept: Any) -> Begun:
         request = AuthorizationRequest.from_json(old.request)
         fresh = self._new_interaction(request, browser)
         for name, value in kept.items():
@@ -321,7 +319,8 @@ class Flow:
             person=self._person(unit, account, client, now) if account else None,
             fresh_for_enrolment=self._limits.fresh_for_enrolment,
         )
-        return Look(interaction, request, client, situation, next_prompt(situation), account, session, session_account, now)
+        pending = next_prompt(situation)
+        return Look(interaction, request, client, situation, pending, account, session, session_account, now)
 
     def _session_that_counts(
         self, unit: Unit, interaction: Interaction, request: AuthorizationRequest, live: Session | None
@@ -416,8 +415,10 @@ class Flow:
             raise RuntimeError("proofs without an account")
         has_password = look.situation.proofs.password
         level = look.situation.reached_level
-        amr = ["pwd", *interaction.factor_amr] if has_password or session is None else list(
-            dict.fromkeys([*session.amr, *interaction.factor_amr])
+        amr = (
+            ["pwd", *interaction.factor_amr]
+            if has_password or session is None
+            else list(dict.fromkeys([*session.amr, *interaction.factor_amr]))
         )
         auth_time = interaction.password_proven_at if has_password else session.auth_time if session else None
         if auth_time is None:
@@ -432,9 +433,7 @@ class Flow:
         elif live is not None:
             self.sessions.end(unit, live, "replaced")
         organization = account.organization
-        return self.sessions.open(
-            unit, account.id, proven, organization.idle_timeout, organization.absolute_timeout
-        )
+        return self.sessions.open(unit, account.id, proven, organization.idle_timeout, organization.absolute_timeout)
 
     # complete
 
@@ -531,4 +530,3 @@ class Flow:
                 interaction_id=look.interaction.id,
             ),
         )
-

@@ -12,10 +12,10 @@ from idp.store.base import Base
 class Interaction(Base):
     """What was asked for, by which browser, and what was proven so far.
 
-    Bound to the browser by the hash of a cookie: the identifier in the URL alone is worth nothing (A29). Pinned to the first
-    account whose password was right (A25, A26). `request` is the validated authorization request; the answer is made
-    from it, never from what the browser sends again. Once proofs became a session (`session_id`) they are
-    spent: from then on only that session speaks for the person.
+    Bound to the browser by the hash of a cookie: the identifier in the URL alone is worth nothing (A29). Pinned to the
+    first account whose password was right (A25, A26). `request` is the validated authorization request; the answer is
+    made from it, never from what the browser sends again. Once proofs became a session (`session_id`) they are spent:
+    from then on only that session speaks for the person.
     """
 
     __tablename__ = "interactions"

@@ -1,7 +1,7 @@
 """THE ORDER OF SIGN-IN. What we may have to ask, in order, and the reasons why each is due.
 
-Verify stands before enrol, so that nobody who knows only the password can enrol a factor of their own on an account that
-has one. Everything before `consent` authenticates: no session exists while one of these is due.
+Verify stands before enrol, so that nobody who knows only the password can enrol a factor of their own on an account
+that has one. Everything before `consent` authenticates: no session exists while one of these is due.
 """
 
 from collections.abc import Callable

@@ -46,7 +46,8 @@ class UnitsOfWork:
             session.connection(execution_options={UNIT: kind, **options})
             yield session
         finally:
-            # Objects read in a unit stay readable after it (detached), so that pages can be written without a transaction.
+            # Objects read in a unit stay readable after it (detached), so that pages can be written without a
+            # transaction.
             session.expunge_all()
             session.rollback()
             session.close()

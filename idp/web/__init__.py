@@ -1,15 +1,15 @@
 """THE ONLY PACKAGE THAT KNOWS FLASK. Views read the request, call one use case and turn its result into a response.
 
-    authorize.py      GET/POST /authorize
-    signin.py         /s/<id>/<prompt>: one door for all prompts; restart, leave
-    screens.py        SCREENS: prompt -> the page it shows
-    responses.py      authorization responses as redirect, hand-off page or form
-    token.py userinfo.py discovery.py end_session.py health.py home.py
-    cookies.py        names and attributes of every cookie
-    csrf.py           the token in every form
-    headers.py        security headers, the content security policy
-    client_address.py where a request comes from, as far as the trusted proxies say
-    error_pages.py    errors as pages, with the request code
-    pages.py texts.py static_files.py   rendering, languages, stylesheet and scripts
-    blueprint.py      every route, below the path of the issuer
+authorize.py      GET/POST /authorize
+signin.py         /s/<id>/<prompt>: one door for all prompts; restart, leave
+screens.py        SCREENS: prompt -> the page it shows
+responses.py      authorization responses as redirect, hand-off page or form
+token.py userinfo.py discovery.py end_session.py health.py home.py
+cookies.py        names and attributes of every cookie
+csrf.py           the token in every form
+headers.py        security headers, the content security policy
+client_address.py where a request comes from, as far as the trusted proxies say
+error_pages.py    errors as pages, with the request code
+pages.py texts.py static_files.py   rendering, languages, stylesheet and scripts
+blueprint.py      every route, below the path of the issuer
 """

@@ -9,8 +9,8 @@ Network = IPv4Network | IPv6Network
 def client_address(remote: str, forwarded_for: str | None, trusted: Sequence[Network]) -> str:
     """The address of the nearest hop that is no trusted proxy of ours.
 
-    Read from the right: what a proxy that we do not trust claims about those before it is worth nothing. Anything that is
-    no address ends the reading (A24).
+    Read from the right: what a proxy that we do not trust claims about those before it is worth nothing. Anything that
+    is no address ends the reading (A24).
     """
     hops = [hop.strip() for hop in (forwarded_for or "").split(",") if hop.strip()]
     current = remote

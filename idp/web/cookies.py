@@ -5,8 +5,8 @@
     org        the organisation code, when the person asked to remember it
     idp_lang   the language (written by `pages`)
 
-HttpOnly, SameSite=Lax, Path=/, host-only. With an https issuer they are Secure and carry the `__Host-` prefix, so that no
-other host or path can plant one (RFC 6265bis 4.1.3.2). Decided by the settings, never by the request.
+HttpOnly, SameSite=Lax, Path=/, host-only. With an https issuer they are Secure and carry the `__Host-` prefix, so that
+no other host or path can plant one (RFC 6265bis 4.1.3.2). Decided by the settings, never by the request.
 """
 
 from datetime import timedelta

@@ -1,7 +1,7 @@
 """The token in every form: an HMAC over the browser's binding and what the form is about.
 
-SameSite=Lax already keeps cross-site POSTs without cookies; this also stops other origins of the same site. Nothing is stored:
-the token says that whoever shows it could read a page which we gave to this very browser.
+SameSite=Lax already keeps cross-site POSTs without cookies; this also stops other origins of the same site. Nothing is
+stored: the token says that whoever shows it could read a page which we gave to this very browser.
 """
 
 from flask import request

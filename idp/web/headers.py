@@ -1,8 +1,8 @@
 """Security headers of every response.
 
-The policy allows nothing but our own style, script and images, and forms to ourselves. Browsers apply `form-action` to the whole
-chain of redirects after a form POST, so flows end by a 200 hand-off page, and the page that carries a `form_post` response goes
-without `form-action`.
+The policy allows nothing but our own style, script and images, and forms to ourselves. Browsers apply `form-action` to
+the whole chain of redirects after a form POST, so flows end by a 200 hand-off page, and the page that carries a
+`form_post` response goes without `form-action`.
 """
 
 from flask import Response, g

@@ -16,7 +16,8 @@ def live() -> Response:
 
 def ready() -> Response:
     """The database answers, there are keys to sign with, and the clock can be trusted; 503 with the list otherwise."""
-    problems = [name for name, works in (("database", _database), ("keys", _keys), ("clock", _clock)) if not _try(works)]
+    parts = {"database": _database, "keys": _keys, "clock": _clock}
+    problems = [name for name, works in parts.items() if not _try(works)]
     response: Response = jsonify({"status": "not ready" if problems else "ready", "problems": problems})
     response.status_code = 503 if problems else 200
     return response

@@ -232,7 +232,7 @@ def _url(endpoint: str, look: Look) -> str:
 
 
 def qr_path(text: str) -> tuple[str, int]:
-    """The QR code of a text as SVG path data, one step for each run of dark modules, and its size with the quiet zone."""
+    """The QR code as SVG path data, one step for each run of dark modules, and its size with the quiet zone."""
     matrix = segno.make(text, error="m", micro=False).matrix
     runs = []
     for row, modules in enumerate(matrix):

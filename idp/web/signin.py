@@ -1,7 +1,7 @@
 """The pages of signing in: two functions for all prompts.
 
-`show` renders what is pending; `answer` takes a prompt's name and is refused unless that is the pending one. No prompt has a
-route of its own, so none can lack a guard.
+`show` renders what is pending; `answer` takes a prompt's name and is refused unless that is the pending one. No prompt
+has a route of its own, so none can lack a guard.
 """
 
 from typing import Any
@@ -123,8 +123,8 @@ def _leave(completed: Completed) -> Response:
 
 
 def _closed(closed: Closed, interaction_id: str) -> Response:
-    client = closed.client
-    app: dict[str, Any] = {"app_name": client.client_name if client else None, "app_url": client.home if client else None}
+    name, home = (closed.client.client_name, closed.client.home) if closed.client else (None, None)
+    app: dict[str, Any] = {"app_name": name, "app_url": home}
     if closed.why == "foreign":
         # Somebody else's link, or a cookie that is gone: start anew for this browser, nothing filled in (A29).
         response: Response = redirect(_url("idp.restart", interaction_id), 303)  # type: ignore[assignment]
@@ -138,5 +138,3 @@ def _closed(closed: Closed, interaction_id: str) -> Response:
 
 def _url(endpoint: str, interaction_id: str) -> str:
     return url_for(endpoint, interaction_id=interaction_id)
-
-
