@@ -70,6 +70,11 @@ class HostileProvider:
             self.calls[request.path] += 1
             return self.instead[request.path]() if request.path in self.instead else None
 
+        @app.after_request
+        def forbid_storing(response: Response) -> Response:
+            response.headers["Cache-Control"] = "no-store"
+            return response
+
         @app.get("/.well-known/openid-configuration")
         def discovery() -> Response:
             return jsonify(
