@@ -1,0 +1,9 @@
+"""What happens without anybody asking: `idp worker`, or beside `idp serve` in the embedded set-up.
+
+    worker.py                 Worker: runs each task when it is due, one after the other, until it is told to stop
+    schedule.py               the tasks, and how often each is due
+    sweep_idle_sessions.py    ends sessions that are over by the clock, so that their clients are told
+    purge_expired.py          deletes what nobody needs any more; how long every table keeps its rows
+
+Every task may run on several machines at once and at any moment be cut off: it works in small units, each complete.
+"""

@@ -1,0 +1,112 @@
+"""How long every table that grows keeps its rows.
+
+    authorization_codes    a day after they expire: a code that comes back later is refused all the same
+    access_tokens          a day after they expire
+    refresh_families       a day after they expire
+    interactions           a day after their request can no longer be answered
+    sessions               30 days after they ended, with their participations
+    attempt_budgets        passwords: a day after the last try, which gives nobody more tries than the waits allow;
+                           second factors: for ever, because their count decides when a factor is disabled
+    outbox_messages        delivered: 7 days; others 30 days, long after their last try
+    audit_events           400 days
+
+The rest holds what somebody set up or enrolled, and grows with the number of people only.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, exists, or_, select
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import Session as Unit
+
+from idp.attempts.models import AttemptBudget
+from idp.audit.trail import AuditEvent
+from idp.kernel.clock import Clock
+from idp.oidc.models import AccessToken, AuthorizationCode, RefreshFamily
+from idp.outbox.models import OutboxMessage
+from idp.sessions.models import Participation, Session
+from idp.signin.interaction import Interaction
+from idp.store.units import UnitsOfWork
+
+BATCH = 500
+DAY = timedelta(days=1)
+SESSIONS = 30 * DAY
+DELIVERED = 7 * DAY
+UNDELIVERED = 30 * DAY
+AUDIT = 400 * DAY
+# Five free tries after a day without any are fewer than the waits would have allowed in that day.
+PASSWORD_ATTEMPTS = "password"  # noqa: S105 - a kind of counter
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Which rows of a table may go, by its key; with them the rows of `parts` that belong to one of them."""
+
+    key: InstrumentedAttribute[Any]
+    may_go: Callable[[datetime], ColumnElement[bool]]
+    parts: Sequence[InstrumentedAttribute[Any]] = ()
+
+    @property
+    def tables(self) -> Sequence[str]:
+        """The tables that this empties."""
+        return tuple(column.class_.__tablename__ for column in (self.key, *self.parts))
+
+
+def retentions(request_lifetime: timedelta) -> Sequence[Retention]:
+    """Every table that grows; those that point to another one come before it."""
+    return (
+        Retention(AuthorizationCode.code_hash, lambda now: AuthorizationCode.expires_at < now - DAY),
+        Retention(AccessToken.token_hash, lambda now: AccessToken.expires_at < now - DAY),
+        Retention(RefreshFamily.grant_id, lambda now: RefreshFamily.expires_at < now - DAY),
+        Retention(Interaction.id, lambda now: Interaction.last_activity_at < now - request_lifetime - DAY),
+        Retention(Session.id, _sessions_may_go, parts=(Participation.session_id,)),
+        Retention(AttemptBudget.key, _attempts_may_go),
+        Retention(OutboxMessage.id, _messages_may_go),
+        Retention(AuditEvent.id, lambda now: AuditEvent.at < now - AUDIT),
+    )
+
+
+def purge(units: UnitsOfWork, clock: Clock, request_lifetime: timedelta) -> dict[str, int]:
+    """Nothing older than its time is left; how many rows of each table were deleted."""
+    deleted: dict[str, int] = {}
+    for retention in retentions(request_lifetime):
+        while (number := _delete_some(units, retention, clock.now())) > 0:
+            deleted[retention.tables[0]] = deleted.get(retention.tables[0], 0) + number
+    return deleted
+
+
+def _delete_some(units: UnitsOfWork, retention: Retention, now: datetime) -> int:
+    """The number of rows that were deleted; each unit is short, because on SQLite everybody waits for it."""
+    query = select(retention.key).where(retention.may_go(now)).limit(BATCH)
+    with units.reading() as unit:
+        keys = unit.scalars(query).all()
+    if not keys:
+        return 0
+    with units.writing() as unit:
+        for part in retention.parts:
+            _delete(unit, part, part.in_(keys))
+        # Asked again: a row may have come to life since, as a counter does with another try.
+        return _delete(unit, retention.key, and_(retention.key.in_(keys), retention.may_go(now)))
+
+
+def _delete(unit: Unit, column: InstrumentedAttribute[Any], condition: ColumnElement[bool]) -> int:
+    statement = delete(column.class_).where(condition).returning(column)
+    return len(unit.execute(statement.execution_options(synchronize_session=False)).all())
+
+
+def _sessions_may_go(now: datetime) -> ColumnElement[bool]:
+    """Ended long ago, and nothing speaks of them any more."""
+    speaking = (AuthorizationCode, AccessToken, RefreshFamily, Interaction)
+    silent = [~exists().where(model.session_id == Session.id) for model in speaking]
+    return and_(Session.ended_at < now - SESSIONS, *silent)
+
+
+def _attempts_may_go(now: datetime) -> ColumnElement[bool]:
+    return and_(AttemptBudget.kind == PASSWORD_ATTEMPTS, AttemptBudget.updated_at < now - DAY)
+
+
+def _messages_may_go(now: datetime) -> ColumnElement[bool]:
+    return or_(OutboxMessage.delivered_at < now - DELIVERED, OutboxMessage.created_at < now - UNDELIVERED)
