@@ -10,10 +10,11 @@ from idp.signin.checks import may_postpone, shortfall
 from idp.signin.situation import Asked, Enrolled, LiveSession, Person, Proofs, Situation
 
 TOTP = Enrolled("totp", reaches=3, is_usable=True)
+NOTHING_SPECIAL = Asked()
 PROVEN = Proofs(account_id=1, password=True)
 
 
-def postponing(asked: Asked = Asked(), session: LiveSession | None = None, **person: Any) -> bool:
+def postponing(asked: Asked = NOTHING_SPECIAL, session: LiveSession | None = None, **person: Any) -> bool:
     values: dict[str, Any] = {"is_required_to_enrol": True, "is_postponable_today": True, **person}
     who = Person(account_id=1, can_enrol=(("totp", 3),), **values)
     return may_postpone(Situation(asked=asked, proofs=PROVEN, session=session, person=who))

@@ -54,18 +54,21 @@ def of_this_interaction(level: int = 1, **values: Any) -> LiveSession:
 
 
 PASSWORD = Proofs(account_id=ANNA, password=True)
+NOTHING_SPECIAL = Asked()
 
 
 def with_factor(level: int = 3, **values: Any) -> Proofs:
     return replace(PASSWORD, factor_level=level, **values)
 
 
-def signing_in(who: Person, request: Asked = Asked(), **proofs: Any) -> Situation:
+def signing_in(who: Person, request: Asked = NOTHING_SPECIAL, **proofs: Any) -> Situation:
     """The password was just proven, and there is no session."""
     return Situation(asked=request, proofs=replace(PASSWORD, **proofs), person=who)
 
 
-def signed_in(who: Person, request: Asked = Asked(), live: LiveSession | None = None, **proofs: Any) -> Situation:
+def signed_in(
+    who: Person, request: Asked = NOTHING_SPECIAL, live: LiveSession | None = None, **proofs: Any
+) -> Situation:
     """A session is live, and nothing was proven in this interaction yet."""
     return Situation(asked=request, session=live or session(), proofs=Proofs(**proofs), person=who)
 
@@ -98,10 +101,12 @@ IDENTIFY = [
     ("max_age and prompt=login", signed_in(person(), asked("login", max_age=SECOND), session(age=MINUTE)),
      ("prompt_login", "max_age")),
     ("select_account on a live session", signed_in(person(), asked("select_account")), ("select_account",)),
-    ("select_account without a session asks for a name only", Situation(asked=asked("select_account")), ("no_session",)),
+    ("select_account without a session asks for a name only",
+     Situation(asked=asked("select_account")), ("no_session",)),
     ("login and select_account", signed_in(person(), asked("login", "select_account")),
      ("prompt_login", "select_account")),
-    ("chosen, but prompt=login still holds", signed_in(person(), asked("login", "select_account"), has_chosen_account=True),
+    ("chosen, but prompt=login still holds",
+     signed_in(person(), asked("login", "select_account"), has_chosen_account=True),
      ("prompt_login",)),
     ("somebody else's name was typed while a session is live", signed_in(person(), names_another_account=True),
      ("another_account",)),
@@ -138,7 +143,8 @@ VERIFY = [
     ("a session from before the enrolment", signed_in(person(TOTP)), ("unproven",)),
     ("a postponed session from before the enrolment", signed_in(in_campaign(TOTP), live=session(has_postponed=True)),
      ("unproven",)),
-    ("session by e-mail, app demanded and enrolled", signed_in(person(EMAIL, TOTP), demanding(3), session(2)), ("level",)),
+    ("session by e-mail, app demanded and enrolled",
+     signed_in(person(EMAIL, TOTP), demanding(3), session(2)), ("level",)),
     ("e-mail proven here, app demanded and enrolled",
      Situation(asked=demanding(3), proofs=with_factor(2), person=person(EMAIL, TOTP)), ("level",)),
     ("a fresh session by e-mail, app demanded and to be enrolled",
@@ -164,7 +170,8 @@ ENROL = [
     ("the client's own minimum", signing_in(person(), asked(client_minimum=3)), ("level",)),
     ("campaign and level", signing_in(in_campaign(), demanding(2)), ("campaign", "level")),
     ("postponed here, level demanded", signing_in(in_campaign(), demanding(3), has_postponed=True), ("level",)),
-    ("postponed session, level demanded", signed_in(in_campaign(), demanding(3), session(has_postponed=True)), ("level",)),
+    ("postponed session, level demanded",
+     signed_in(in_campaign(), demanding(3), session(has_postponed=True)), ("level",)),
     ("the lowest level asked for counts", signing_in(person(), Asked(requested_levels=(4, 3))), ("level",)),
     ("e-mail proven here, app demanded",
      Situation(asked=demanding(3), proofs=with_factor(2), person=person(EMAIL, can_enrol=(("totp", 3),))), ("level",)),
@@ -180,7 +187,8 @@ CONSENT = [
     ("less granted", signing_in(person(granted_scope=frozenset({"openid"})), THIRD), ("scope_not_granted",)),
     ("in a live session", signed_in(person(), THIRD), ("scope_not_granted",)),
     ("in a postponed session", signed_in(in_campaign(), THIRD, session(has_postponed=True)), ("scope_not_granted",)),
-    ("after the second factor", Situation(asked=THIRD, proofs=with_factor(), person=person(TOTP)), ("scope_not_granted",)),
+    ("after the second factor",
+     Situation(asked=THIRD, proofs=with_factor(), person=person(TOTP)), ("scope_not_granted",)),
     ("prompt=consent although granted",
      signed_in(person(granted_scope=THIRD.scope), replace(THIRD, prompt=frozenset({"consent"}))), ("prompt_consent",)),
     ("prompt=consent, nothing granted", signed_in(person(), replace(THIRD, prompt=frozenset({"consent"}))),
@@ -210,12 +218,14 @@ NOTHING_TO_ASK = [
     ("max_age=0, asked again in an older session",
      Situation(asked=asked(max_age=0 * SECOND), session=session(), proofs=PASSWORD, person=person())),
     ("max_age=1 at exactly one second", signed_in(person(), asked(max_age=SECOND), session(age=SECOND))),
-    ("max_age=10000 on a younger session", signed_in(person(), asked(max_age=10000 * SECOND), session(age=9999 * SECOND))),
+    ("max_age=10000 on a younger session",
+     signed_in(person(), asked(max_age=10000 * SECOND), session(age=9999 * SECOND))),
     ("select_account, and chosen", signed_in(person(), asked("select_account"), has_chosen_account=True)),
     ("select_account, and signed in here", signed_in(person(), asked("select_account"), of_this_interaction())),
     ("the interaction is pinned to the session's account", signed_in(person(), account_id=ANNA)),
     ("a voluntary level that nothing reaches", signing_in(person(can_enrol=()), demanding(4))),
-    ("a level above the app's, which is proven", Situation(asked=demanding(4), proofs=with_factor(), person=person(TOTP))),
+    ("a level above the app's, which is proven",
+     Situation(asked=demanding(4), proofs=with_factor(), person=person(TOTP))),
     ("e-mail proven, app demanded but disabled",
      Situation(asked=demanding(3), proofs=with_factor(2), person=person(EMAIL, DISABLED_TOTP))),
     ("consent granted before", signed_in(person(granted_scope=THIRD.scope), THIRD)),
