@@ -4,10 +4,9 @@ import logging
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, NullPool, create_engine, text
 
 from idp.kernel.clock import Clock
-from idp.store.units import UNIT
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +24,8 @@ class DatabaseClock:
     """
 
     def __init__(self, engine: Engine, local: Clock) -> None:
-        self._engine = engine
+        # A connection of its own: the clock is read inside units of work, and must not wait for a place in their pool.
+        self._engine = create_engine(engine.url, poolclass=NullPool, connect_args={"connect_timeout": 5})
         self._local = local
         self._offset = timedelta(0)
         self._sampled_at: datetime | None = None
@@ -62,7 +62,7 @@ class DatabaseClock:
 
     def _samples(self) -> list[timedelta]:
         offsets = []
-        with self._engine.connect().execution_options(**{UNIT: "reading"}) as connection:
+        with self._engine.connect() as connection:
             for _ in range(SAMPLES):
                 before = self._local.now()
                 # clock_timestamp() is the server's clock itself; the forbidden now() is the start of a transaction.
