@@ -123,7 +123,8 @@ IDENTIFY = [
      signed_in(person(EMAIL, can_enrol=(("totp", 3),)), demanding(3), session(2, age=6 * MINUTE)),
      ("password_too_old_to_enrol",)),
     ("a postponed session is too old to enrol for a demanded level",
-     signed_in(in_campaign(), demanding(3), session(age=6 * MINUTE, has_postponed=True)), ("password_too_old_to_enrol",)),
+     signed_in(in_campaign(), demanding(3), session(age=6 * MINUTE, has_postponed=True)),
+     ("password_too_old_to_enrol",)),
 ]  # fmt: skip
 
 VERIFY = [
