@@ -1,4 +1,12 @@
-"""What `idp demo` runs beside the provider, so that somebody can see it work: two relying applications and a mailbox.
+"""What `idp demo` runs, so that somebody can see it work: the provider, two relying applications and a mailbox.
+
+    command.py         the command, and what it tells people
+    demonstration.py   all of it at once: what is prepared, started and waited for
+    people.py          the organisation, its five people, the two applications
+    provider.py        the provider's own process, with a clock that can be moved
+    data_folder.py     settings, database and log of one demonstration
+    ports.py           where everything is
+    processes.py       children that end with their parent
 
     relying_party.py   create_relying_party(config) -> Flask: "Atosi" and "Rapportages", which hand their login over
     sign_in.py         the code flow of such an application: Authlib's client, and every check that Authlib leaves out
@@ -8,7 +16,7 @@
     pages.py           headers and folders that the three have in common; templates/ and static/ hold their look
     server.py          one of these applications on a port
 
-The applications know the provider by its issuer only: nothing here imports the provider, except the kernel's clock.
+The second group knows the provider by its issuer only, and imports nothing of it except the kernel's clock.
 
     browser -> /login -> provider ... -> /callback -> code exchange -> ID token verified -> userinfo -> / "Welkom"
             -> /logout (POST) -> provider's end_session_endpoint -> /signed-out

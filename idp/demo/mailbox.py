@@ -109,7 +109,10 @@ def smtp_server(mailbox: Mailbox, host: str, port: int) -> Controller:
 
 
 def run_mailbox(host: str, web_port: int, smtp_port: int) -> None:
-    """Mail to `smtp_port` is kept and shown on `web_port`, until the process is interrupted. Raises OSError."""
+    """Mail to `smtp_port` is kept and shown on `web_port`, until the process gets SIGINT or SIGTERM.
+
+    Raises OSError, or SystemExit, when a port is taken.
+    """
     mailbox = Mailbox()
     smtp = smtp_server(mailbox, host, smtp_port)
     smtp.start()

@@ -1,8 +1,10 @@
 """An application of the demonstration on a port of this machine, in one process: its sessions live in memory."""
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Thread
+from types import FrameType
 
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
@@ -18,7 +20,12 @@ class _QuietRequests(WSGIRequestHandler):
 
 
 def serve(app: Flask, host: str, port: int) -> None:
-    """The application answers until the process is interrupted. Raises OSError (or exits) when the port is taken."""
+    """The application answers until the process gets SIGINT or SIGTERM; to be called in the main thread.
+
+    Raises SystemExit when the port is taken.
+    """
+    # As the first process of a container nothing else would end it.
+    signal.signal(signal.SIGTERM, _interrupt)
     with _bound(app, host, port) as server:
         server.serve_forever()
 
@@ -36,6 +43,10 @@ def serving(app: Flask, host: str, port: int) -> Iterator[int]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 @contextmanager

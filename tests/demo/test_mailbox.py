@@ -126,7 +126,7 @@ def test_message_that_is_too_large_is_refused(running: RunningMailbox) -> None:
     assert running.listed() == []
 
 
-def test_mailbox_as_a_process_receives_and_shows() -> None:
+def test_mailbox_as_a_process_receives_shows_and_ends_when_told() -> None:
     web_port = free_ports(2)
     program = f"from idp.demo.mailbox import run_mailbox; run_mailbox('127.0.0.1', {web_port}, {web_port + 1})"
     with ChildProcess([sys.executable, "-c", program]) as process:
@@ -134,3 +134,4 @@ def test_mailbox_as_a_process_receives_and_shows() -> None:
         with smtplib.SMTP("127.0.0.1", web_port + 1, timeout=5) as connection:
             connection.send_message(code_mail(), "idp@example.org", ["anna@example.org"])
         process.wait_until_answers(f"http://127.0.0.1:{web_port}/messages/1")
+        assert process.stop() == 0, process.output()

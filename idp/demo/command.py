@@ -1,0 +1,188 @@
+"""`idp demo`: everything there is to see, on one machine, with one command."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from idp.demo import people
+from idp.demo.data_folder import OtherPorts
+from idp.demo.people import APPLICATIONS, ORG_CODE, PEOPLE, Application
+from idp.demo.ports import FIRST, LOOPBACK, Ports, PortTaken, base_url, require_free
+from idp.demo.processes import Ended, stopped_by_signals
+from idp.demo.provider import services_of
+from idp.kernel.clock import SystemClock
+from idp.settings import format_duration, load, parse_duration
+
+if TYPE_CHECKING:
+    from idp.demo.demonstration import Running
+
+
+class Duration(click.ParamType[timedelta]):
+    """A duration as in the settings: 30s, 5m, 1d."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return parse_duration(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r} {error}; write it as in 30m, 12h or 1d", param, ctx)
+
+
+@click.command()
+@click.option("--later", type=Duration(), default="0s", help="Move the demonstration's clock, for instance 1d.")
+@click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65000),
+    envvar="IDP_DEMO_PORT",
+    show_envvar=True,
+    help=f"First of the ports, {FIRST} if you do not say: provider, Atosi, Rapportages, mailbox, and 25 on its SMTP.",
+)
+@click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="IDP_DEMO_DATA",
+    show_envvar=True,
+    help="A folder to keep. Without it a temporary one is removed at the end.",
+)
+@click.option("--mailbox-only", is_flag=True, help="Run the mailbox and its SMTP server alone.")
+@click.option(
+    "--application",
+    type=click.Choice([each.client_id for each in APPLICATIONS]),
+    help="Run one application alone. IDP_DEMO_ISSUER, IDP_DEMO_CLIENT_ID and IDP_DEMO_CLIENT_SECRET tell it its place.",
+)
+@click.option(
+    "--people-only",
+    is_flag=True,
+    help="Put the people, and with --application that one, in the database of the settings (mode demo), and end.",
+)
+def demo(
+    later: timedelta,
+    host: str,
+    port: int | None,
+    data: Path | None,
+    mailbox_only: bool,
+    application: str | None,
+    people_only: bool,
+) -> None:
+    """Run a provider with two applications, a mailbox and five people, until Ctrl-C.
+
+    Lines for people go to standard error. When everything answers, standard output gets one line of JSON.
+    """
+    with stopped_by_signals():
+        try:
+            if people_only:
+                _add_people(Ports(port or FIRST), application)
+            elif mailbox_only:
+                _run_mailbox(Ports(port or FIRST), host)
+            elif application is not None:
+                _run_application(Ports(port or FIRST), host, _named(application))
+            else:
+                _run_all(data, port, host, later)
+        except KeyboardInterrupt:
+            return
+        except (PortTaken, OtherPorts, Ended) as error:
+            raise click.ClickException(str(error)) from error
+
+
+def _run_all(data: Path | None, port: int | None, host: str, later: timedelta) -> None:
+    from idp.demo.demonstration import running, wait
+
+    with _folder(data) as path, running(path, port, host, later) as shown:
+        click.echo(_for_people(shown, later, kept=data is not None), err=True)
+        click.echo(shown.as_json())
+        sys.stdout.flush()
+        wait(shown)
+
+
+def _run_mailbox(ports: Ports, host: str) -> None:
+    from idp.demo.mailbox import run_mailbox
+
+    require_free((ports.mailbox, ports.smtp), host)
+    click.echo(f"Mailbox: {base_url(ports.mailbox)}, SMTP on port {ports.smtp}. Press Ctrl-C to stop.", err=True)
+    run_mailbox(host, ports.mailbox, ports.smtp)
+
+
+def _run_application(ports: Ports, host: str, application: Application) -> None:
+    from idp.demo.demonstration import application_config
+    from idp.demo.relying_party import create_relying_party
+    from idp.demo.server import serve
+
+    port = ports.application(application.offset)
+    config = application_config(
+        application,
+        os.environ.get("IDP_DEMO_ISSUER") or ports.issuer,
+        base_url(port),
+        os.environ.get("IDP_DEMO_CLIENT_ID") or application.client_id,
+        _client_secret(),
+    )
+    require_free((port,), host)
+    click.echo(f"{application.name}: {base_url(port)}. Press Ctrl-C to stop.", err=True)
+    serve(create_relying_party(config), host, port)
+
+
+def _add_people(ports: Ports, application: str | None) -> None:
+    settings = load()
+    if settings.mode != "demo":
+        raise click.ClickException(
+            f"mode is {settings.mode}: these people, with passwords that everybody knows, are for mode demo."
+        )
+    with services_of(settings, SystemClock()) as services:
+        people.add_people(services)
+        if application is not None:
+            added = _named(application)
+            people.add_application(services, added, base_url(ports.application(added.offset)), _client_secret())
+
+
+def _named(client_id: str) -> Application:
+    return next(each for each in APPLICATIONS if each.client_id == client_id)
+
+
+def _client_secret() -> str:
+    secret = os.environ.get("IDP_DEMO_CLIENT_SECRET")
+    if not secret:
+        raise click.UsageError("IDP_DEMO_CLIENT_SECRET must hold the secret of the application.")
+    return secret
+
+
+@contextmanager
+def _folder(data: Path | None) -> Iterator[Path]:
+    """The folder to keep, or one that is gone after the block."""
+    if data is not None:
+        yield data
+        return
+    with tempfile.TemporaryDirectory(prefix="idp-demo-") as temporary:
+        yield Path(temporary)
+
+
+def _for_people(shown: "Running", later: timedelta, kept: bool) -> str:
+    ports = shown.ports
+    addresses = [
+        *((each.name, base_url(ports.application(each.offset))) for each in APPLICATIONS),
+        ("Provider", shown.issuer),
+        ("Mailbox", f"{base_url(ports.mailbox)}   (SMTP on port {ports.smtp})"),
+    ]
+    widest = max(len(person.password) for person in PEOPLE)
+    lines = ["The demonstration is running. Open Atosi and log in; then open Rapportages.", ""]
+    lines += [f"  {name:<12} {address}" for name, address in addresses]
+    lines += ["", f"  Organisation {ORG_CODE}, and one of these names and passwords:", ""]
+    for person in PEOPLE:
+        key = shown.totp_keys.get(person.username)
+        app = f"; its key is {key}" if key else ""
+        lines.append(f"  {person.username:<12} {person.password:<{widest}}   {person.state}{app}")
+    lines += [""]
+    if later:
+        lines.append(f"  The clock here is {format_duration(later)} ahead, so codes of a phone's app are wrong here.")
+    lines.append(f"  Settings and database: {shown.folder.path} ({'kept' if kept else 'removed at the end'})")
+    lines += ["  Press Ctrl-C to stop.", ""]
+    return "\n".join(lines)

@@ -1,0 +1,177 @@
+"""All of the demonstration at once: the provider as a child process; applications, mailbox and its SMTP server here."""
+
+import json
+import secrets
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from idp.demo import people, server
+from idp.demo.data_folder import DataFolder
+from idp.demo.mailbox import Mailbox, create_mailbox, smtp_server
+from idp.demo.people import APPLICATIONS, ORG_CODE, PEOPLE, Application
+from idp.demo.ports import Ports, base_url, require_free
+from idp.demo.processes import Ended, child
+from idp.demo.provider import LATER, clock_later, environment, services_of
+from idp.demo.relying_party import RelyingPartyConfig, create_relying_party
+from idp.kernel.clock import Clock, SystemClock
+from idp.settings import format_duration, load
+from idp.store import schema
+
+STARTS_WITHIN = timedelta(seconds=60)
+LOOKS_EVERY_SECONDS = 0.1
+LAST_LINES = 20
+# The machine's proxy settings are for the world outside; what is started here listens here.
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+@dataclass(frozen=True)
+class Running:
+    """What answers, and who can log in."""
+
+    folder: DataFolder
+    issuer: str
+    ports: Ports
+    totp_keys: Mapping[str, str]
+    provider: "subprocess.Popen[bytes]"
+
+    def as_json(self) -> str:
+        """One line for programs."""
+        return json.dumps(
+            {
+                "issuer": self.issuer,
+                "applications": {
+                    each.client_id: base_url(self.ports.application(each.offset)) for each in APPLICATIONS
+                },
+                "mailbox": base_url(self.ports.mailbox),
+                "config": str(self.folder.config),
+                "users": {
+                    person.username: {
+                        "organisation": ORG_CODE,
+                        "password": person.password,
+                        "totp_key": self.totp_keys.get(person.username),
+                    }
+                    for person in PEOPLE
+                },
+            }
+        )
+
+
+@contextmanager
+def running(path: Path, first_port: int | None, host: str, later: timedelta) -> Iterator[Running]:
+    """Everything answers inside the `with` block; after it no process, thread or port of it is left.
+
+    `later` moves the clock of all parts. Raises PortTaken, OtherPorts, Misconfigured and Ended.
+    """
+    folder, clock = DataFolder(path), clock_later(later)
+    ports = folder.write_settings(first_port)
+    require_free(ports.all, host)
+    issuer, client_secrets, totp_keys = _prepare(folder, ports, clock)
+    with ExitStack() as stack:
+        for application in APPLICATIONS:
+            config = _config(application, issuer, ports, client_secrets[application.client_id])
+            port = ports.application(application.offset)
+            stack.enter_context(server.serving(create_relying_party(config, clock), host, port))
+        mailbox = Mailbox(clock)
+        smtp = smtp_server(mailbox, host, ports.smtp)
+        smtp.start()
+        stack.callback(smtp.stop)
+        stack.enter_context(server.serving(create_mailbox(mailbox), host, ports.mailbox))
+        command = [sys.executable, "-m", "idp.demo.provider"]
+        variables = {**environment(folder.config, host), LATER: format_duration(later)}
+        provider = stack.enter_context(child(command, variables, folder.log))
+        shown = Running(folder, issuer, ports, totp_keys, provider)
+        for url in (f"{issuer}/health/ready", *map(base_url, ports.all[1:-1])):
+            _wait_until_answers(url, shown)
+        yield shown
+
+
+def wait(shown: Running) -> None:
+    """Returns never: KeyboardInterrupt ends it. Raises Ended when the provider stops by itself."""
+    shown.provider.wait()
+    raise Ended(_complaint(shown, "The provider stopped."))
+
+
+def _prepare(folder: DataFolder, ports: Ports, clock: Clock) -> tuple[str, Mapping[str, str], Mapping[str, str]]:
+    """A migrated database with keys, people and applications; the issuer, client secrets and authenticator keys."""
+    settings = load(folder.config, environ={})
+    schema.upgrade(settings.database.url)
+    with services_of(settings, clock) as services:
+        services.signing_keys.ensure()
+        people.add_people(services)
+        client_secrets = {}
+        for each in APPLICATIONS:
+            # Derived, so that a kept folder needs no other place for it.
+            client_secrets[each.client_id] = services.derived_keys.mac_text("demo_client", each.client_id)
+            people.add_application(
+                services, each, base_url(ports.application(each.offset)), client_secrets[each.client_id]
+            )
+        return settings.issuer, client_secrets, people.totp_keys(services)
+
+
+def _config(application: Application, issuer: str, ports: Ports, client_secret: str) -> RelyingPartyConfig:
+    other = next(each for each in APPLICATIONS if each is not application)
+    return application_config(
+        application,
+        issuer,
+        base_url(ports.application(application.offset)),
+        application.client_id,
+        client_secret,
+        other_name=other.name,
+        other_url=base_url(ports.application(other.offset)),
+    )
+
+
+def application_config(
+    application: Application,
+    issuer: str,
+    own_url: str,
+    client_id: str,
+    client_secret: str,
+    other_name: str = "",
+    other_url: str = "",
+) -> RelyingPartyConfig:
+    """What one application needs to know; without another one its pages link to none."""
+    return RelyingPartyConfig(
+        name=application.name,
+        issuer=issuer,
+        client_id=client_id,
+        client_secret=client_secret,
+        base_url=own_url,
+        secret_key=secrets.token_urlsafe(32),
+        session_cookie=f"{application.client_id}_session",
+        accent=application.accent,
+        other_name=other_name,
+        other_url=other_url,
+    )
+
+
+def _wait_until_answers(url: str, shown: Running) -> None:
+    clock = SystemClock()
+    end = clock.now() + STARTS_WITHIN
+    while not _answers(url):
+        if shown.provider.poll() is not None:
+            raise Ended(_complaint(shown, "The provider did not start."))
+        if clock.now() > end:
+            raise Ended(_complaint(shown, f"{url} did not answer within {STARTS_WITHIN.seconds} seconds."))
+        time.sleep(LOOKS_EVERY_SECONDS)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with DIRECT.open(url, timeout=5) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _complaint(shown: Running, what: str) -> str:
+    lines = shown.folder.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:]
+    return "\n".join([f"{what} Its last lines:", *lines])
