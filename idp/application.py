@@ -2,15 +2,13 @@
 
 from datetime import timedelta
 
-from flask import Flask, g
+from flask import Flask
 
-from idp.audit.trail import request_code
 from idp.kernel.clock import Clock
 from idp.kernel.resources import folder
-from idp.kernel.secrets import random_request_code
 from idp.settings import Settings
 from idp.store.engine import db, engine_options, set_up_connections
-from idp.web import error_pages, headers
+from idp.web import error_pages, headers, request_log
 from idp.web.blueprint import blueprint
 from idp.web.pages import FRAME_KEY, FrameOrganization, init_pages
 from idp.wiring import build, clock_for
@@ -44,20 +42,6 @@ def assemble(settings: Settings, clock: Clock | None) -> Flask:
     init_pages(app, settings.issuer_path or None)
     app.register_blueprint(blueprint(), url_prefix=settings.issuer_path or None)
     error_pages.register(app)
-    _name_requests(app, settings)
+    request_log.register(app, settings)
     app.after_request(headers.set_headers)
     return app
-
-
-def _name_requests(app: Flask, settings: Settings) -> None:
-    """Each request has a code that error pages show and the audit trail keeps."""
-
-    @app.before_request
-    def begin() -> None:
-        g.request_code = random_request_code()
-        g.is_secure = settings.is_secure
-        request_code.set(g.request_code)
-
-    @app.teardown_request
-    def end(_error: BaseException | None) -> None:
-        request_code.set(None)

@@ -27,6 +27,7 @@ class AuditEvent(Base):
     at: Mapped[datetime] = mapped_column(index=True)
     type: Mapped[str] = mapped_column(String(60))
     request_code: Mapped[str | None] = mapped_column(String(12), index=True)
+    client_address: Mapped[str | None] = mapped_column(String(45))
     account_id: Mapped[int | None] = mapped_column(index=True)
     organization_id: Mapped[int | None]
     client_id: Mapped[str | None] = mapped_column(String(200))
@@ -40,8 +41,9 @@ def event_type(event: type[Event]) -> str:
     return re.sub(r"(?<!^)(?=[A-Z])", "_", event.__name__).lower()
 
 
-# The code of the request at hand, which its error page shows too; None outside of one.
+# The code of the request at hand, which its error page shows too, and where it came from; None outside of one.
 request_code: ContextVar[str | None] = ContextVar("request_code", default=None)
+request_origin: ContextVar[str | None] = ContextVar("request_origin", default=None)
 
 
 class Trail:
@@ -59,6 +61,7 @@ class Trail:
                 at=self._clock.now(),
                 type=event_type(type(event)),
                 request_code=request_code.get(),
+                client_address=request_origin.get(),
                 details=details,
                 **values,
             )

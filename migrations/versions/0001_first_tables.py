@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("type", sa.String(length=60), nullable=False),
         sa.Column("request_code", sa.String(length=12), nullable=True),
+        sa.Column("client_address", sa.String(length=45), nullable=True),
         sa.Column("account_id", sa.Integer(), nullable=True),
         sa.Column("organization_id", sa.Integer(), nullable=True),
         sa.Column("client_id", sa.String(length=200), nullable=True),
