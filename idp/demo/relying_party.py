@@ -239,6 +239,8 @@ class Row:
 
 @dataclass(frozen=True)
 class Person:
+    """What the page says about whoever signed in."""
+
     name: str
     rows: tuple[Row, ...]
 
