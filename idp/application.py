@@ -1,8 +1,11 @@
 """Settings become an application: Flask, the session holder, the services and the routes."""
 
 from datetime import timedelta
+from string import printable
+from typing import Any
+from urllib.parse import quote
 
-from flask import Flask
+from flask import Flask, Request
 
 from idp.kernel.clock import Clock
 from idp.kernel.resources import folder
@@ -17,9 +20,18 @@ from idp.wiring import build, clock_for
 LARGEST_REQUEST = 128 * 1024
 
 
+class _Request(Request):
+    """A request whose query is ASCII, as a URL is (RFC 3986 2): other bytes are percent-encoded, never an exception."""
+
+    def __init__(self, environ: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        environ["QUERY_STRING"] = quote(environ.get("QUERY_STRING", "").encode("latin-1"), safe=printable)
+        super().__init__(environ, *args, **kwargs)
+
+
 def assemble(settings: Settings, clock: Clock | None) -> Flask:
     """The application. No secret of it is in Flask's own configuration; Flask's signed session is not used."""
     app = Flask("idp", template_folder=str(folder("templates")), static_folder=None)
+    app.request_class = _Request
     app.config.update(
         MAX_CONTENT_LENGTH=LARGEST_REQUEST,
         MAX_FORM_MEMORY_SIZE=LARGEST_REQUEST,

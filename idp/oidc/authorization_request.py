@@ -184,7 +184,7 @@ class _Checked:
             ("request_uri", "request_uri_not_supported"),
             ("registration", "registration_not_supported"),
         ):
-            if name in self._parameters.values or self._parameters.is_unusable(name):
+            if self._parameters.get(name) is not None or self._parameters.is_unusable(name):
                 self._refuse(error, f"the parameter {name} is not supported")
 
     def response_type(self) -> str:

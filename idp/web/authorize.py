@@ -1,6 +1,6 @@
 """The authorization endpoint (OIDC Core 3.1.2)."""
 
-from flask import Response, redirect, request, url_for
+from flask import Response, request
 
 from idp.audit.events import AuthorizationRefused
 from idp.oidc import authorization_request, authorization_response, parameters
@@ -33,9 +33,7 @@ def authorize_post() -> Response:
     """POST: the same request, led to our own GET, because Lax cookies do not travel with a cross-site POST."""
     body = request.get_data(cache=False)
     _parameters(body)
-    target = url_for("idp.authorize") + "?" + body.decode("ascii")
-    leading: Response = redirect(target, 303)  # type: ignore[assignment]
-    return leading
+    return responses.lead_to_get("idp.authorize", body)
 
 
 def _parameters(encoded: bytes) -> parameters.Parameters:

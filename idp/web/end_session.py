@@ -34,10 +34,7 @@ def end_session_post() -> Response:
     """POST: the same request, led to our own GET, because Lax cookies do not travel with a cross-site POST."""
     body = request.get_data(cache=False)
     _read(body)
-    leading: Response = redirect(  # type: ignore[assignment]
-        url_for("idp.end_session") + "?" + body.decode("ascii"), 303
-    )
-    return leading
+    return responses.lead_to_get("idp.end_session", body)
 
 
 def end_session_confirm() -> Response:

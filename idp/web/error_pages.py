@@ -3,8 +3,8 @@
 import logging
 from typing import Any
 
-from flask import Flask, Response, g
-from werkzeug.exceptions import HTTPException
+from flask import Flask, Response, g, jsonify, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from idp.audit.events import AuthorizationRefused
 from idp.kernel.errors import Throttled
@@ -22,6 +22,8 @@ TEMPLATES = {
     413: "bad_request",
     429: "too_many",
 }
+# Read by programs: their errors are JSON, never a page (RFC 6749 5.2, OIDC Core 5.3.3).
+FOR_PROGRAMS = ("/token", "/userinfo", "/jwks", "/.well-known/openid-configuration", "/health/live", "/health/ready")
 
 
 def register(app: Flask) -> None:
@@ -49,9 +51,17 @@ def throttled(error: Throttled) -> Response:
 
 
 def http_error(error: HTTPException) -> Response:
+    """4xx, in the form that the endpoint speaks; 405 names the methods that are allowed (RFC 9110 15.5.6)."""
     status = error.code or 500
     if 300 <= status < 400:
         return Response(status=404)
+    response = _for_program("invalid_request", status) if _is_for_programs() else _for_person(error, status)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return response
+
+
+def _for_person(error: HTTPException, status: int) -> Response:
     template = TEMPLATES.get(status, "bad_request" if status < 500 else "server_error")
     extra: dict[str, Any] = {"developer_text": error.name} if template == "bad_request" else {}
     return _page(template, status, **extra)
@@ -60,7 +70,17 @@ def http_error(error: HTTPException) -> Response:
 def unexpected(error: Exception) -> Response:
     """500: the fault is ours. The details go to the log only."""
     log.exception("request %s failed", g.get("request_code"), exc_info=error)
-    return _page("server_error", 500)
+    return _for_program("server_error", 500) if _is_for_programs() else _page("server_error", 500)
+
+
+def _is_for_programs() -> bool:
+    return request.path.removeprefix(use_cases().settings.issuer_path) in FOR_PROGRAMS
+
+
+def _for_program(error: str, status: int) -> Response:
+    response: Response = jsonify({"error": error})
+    response.status_code = status
+    return response
 
 
 def _page(template: str, status: int, **context: Any) -> Response:

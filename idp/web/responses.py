@@ -1,6 +1,8 @@
 """Authorization responses on their way to the client."""
 
-from flask import Response, redirect
+from urllib.parse import quote
+
+from flask import Response, redirect, url_for
 
 from idp.oidc.authorization_response import AuthorizationResponse
 from idp.web import headers
@@ -22,6 +24,16 @@ def send(response: AuthorizationResponse, app_name: str, after_a_form: bool) -> 
         return hand_off(response.location(), app_name, response.goes_to_web)
     leaving: Response = redirect(response.location(), 303)  # type: ignore[assignment]
     return leaving
+
+
+def lead_to_get(endpoint: str, body: bytes) -> Response:
+    """303 to our own GET with the parameters of a form body, each as often and exactly as it was sent.
+
+    What a query cannot hold as it stands (`#`, spaces, control characters) is percent-encoded, so no body ends the
+    query early or reaches into the headers.
+    """
+    leading: Response = redirect(url_for(endpoint) + "?" + quote(body, safe="%&=+"), 303)  # type: ignore[assignment]
+    return leading
 
 
 def hand_off(target: str, app_name: str, is_web: bool) -> Response:

@@ -1,0 +1,1 @@
+"""The protocol, as a client and a browser meet it: over HTTP, on both databases."""
