@@ -9,7 +9,7 @@ from authlib.oidc.core import CodeIDToken
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from tests.interop.live_provider import LiveProvider
+from tests.live import LiveProvider
 
 REDIRECT_URI = "http://127.0.0.1:8001/callback"
 

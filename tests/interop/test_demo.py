@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from flask.testing import FlaskClient
 
 from idp.demo.relying_party import RelyingPartyConfig, create_relying_party
-from tests.interop.live_provider import LiveProvider
+from tests.live import LiveProvider
 from tests.relying_party import Browser
 
 ATOSI, RAPPORTAGES = "http://127.0.0.1:8001", "http://127.0.0.1:8002"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.interop.live_provider import LiveProvider
+from tests.live import LiveProvider
 from tests.services.node import node_environment, node_executable, npm_ci
 
 PACKAGE = Path(__file__).parent / "node"
