@@ -1,0 +1,17 @@
+"""The command line, `idp`: composition for people and scripts. Exit codes: 0 done, 1 fault, 2 usage, 3 a check failed.
+
+    base.py             the group of commands, errors as one sentence, output for people or as JSON
+    values.py           dates, durations and passwords as they are given on a command line
+    main.py             the root command and its state; `demo` is joined when its extras are installed
+    set_up.py           init, db upgrade, db check
+    serving.py          serve and worker
+    administration.py   org, user, client, keys: a thin face of `admin`
+    logs.py             what is written to standard error, for machines or for people
+
+No secret is ever an argument: it comes from standard input, a file, the environment or a hidden prompt. Nothing asks
+without a terminal.
+"""
+
+from idp.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,352 @@
+"""`idp org`, `idp user`, `idp client` and `idp keys`: a thin face of the use cases in `admin`."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from idp.accounts.models import ROLES, Account, Organization
+from idp.admin.accounts import ShownAccount
+from idp.admin.clients import GRANT_TYPES
+from idp.cli.base import Failure, Group, State, pass_state
+from idp.cli.values import DATE, DURATION, TEXT, given, required_password
+from idp.oidc.clients import APPLICATION_TYPES, AUTHENTICATION_METHODS, SESSION_ACTIVITY, as_metadata
+from idp.oidc.keys import ALGORITHMS
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@click.group(cls=Group)
+def org() -> None:
+    """Organisations, and their roll-out of the second factor."""
+
+
+def _rules(command: F) -> F:
+    for option in reversed(
+        (
+            click.option("--time-zone", help="Where its days begin, as in Europe/Amsterdam."),
+            click.option(
+                "--required-from",
+                "second_factor_required_from",
+                type=DATE,
+                help="First day on which everybody is asked for a second factor.",
+            ),
+            click.option("--postpone-until", type=DATE, help="Last day on which that can be postponed."),
+            click.option(
+                "--email-allowed/--no-email-allowed", default=None, help="Whether codes by e-mail may be chosen."
+            ),
+            click.option("--service-desk-phone", type=TEXT, help="The number its people can call."),
+            click.option("--service-desk-hours", type=TEXT, help="When that number is answered."),
+            click.option("--idle-timeout", type=DURATION, help="A session ends after this much inactivity."),
+            click.option("--absolute-timeout", type=DURATION, help="A session ends after this time."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@org.command("add")
+@click.argument("code")
+@click.option("--name", required=True, help="Its name, as its people know it.")
+@_rules
+@pass_state
+def add_org(state: State, /, code: str, name: str, **rules: object) -> None:
+    """Let an organisation in. Its people sign in with CODE."""
+    with state.services() as services:
+        state.tell_one(_organization(services.organizations.add(code, name, **given(rules))))
+
+
+@org.command("set")
+@click.argument("code")
+@click.option("--name", help="Its name, as its people know it.")
+@_rules
+@pass_state
+def set_org(state: State, /, code: str, **rules: object) -> None:
+    """Change what is given; "" takes a date, a time or a text away.
+
+    For instance: idp org set 10234 --postpone-until 2022-02-01
+    """
+    changes = given(rules)
+    if not changes:
+        raise click.UsageError("give at least one thing to set")
+    with state.services() as services:
+        state.tell_one(_organization(services.organizations.set(code, **changes)))
+
+
+@org.command("list")
+@pass_state
+def list_orgs(state: State) -> None:
+    """All organisations."""
+    with state.services() as services:
+        rows = [_organization(each) for each in services.organizations.list()]
+    columns = ("org_code", "name", "second_factor_required_from", "postpone_until")
+    state.tell_rows(rows, columns, "There is no organisation yet.")
+
+
+@org.command("show")
+@click.argument("code")
+@pass_state
+def show_org(state: State, /, code: str) -> None:
+    """One organisation and its rules."""
+    with state.services() as services:
+        state.tell_one(_organization(services.organizations.show(code)))
+
+
+def _organization(organization: Organization) -> dict[str, Any]:
+    return {
+        column.key: getattr(organization, column.key) for column in Organization.__table__.columns if column.key != "id"
+    }
+
+
+@click.group(cls=Group)
+def user() -> None:
+    """People's accounts."""
+
+
+def _password_sources(command: F) -> F:
+    command = click.option(
+        "--password-file", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="A file that holds it."
+    )(command)
+    return click.option("--password-stdin", is_flag=True, help="The password comes on standard input.")(command)
+
+
+@user.command("add")
+@click.argument("code")
+@click.argument("username")
+@_password_sources
+@click.option("--without-password", is_flag=True, help="Nobody can sign in with the account until it gets one.")
+@click.option("--name", help="Full name.")
+@click.option("--given-name", help="Given name.")
+@click.option("--family-name", help="Family name.")
+@click.option("--email", help="E-mail address.")
+@click.option("--locale", help="Language, such as nl or nl-NL.")
+@click.option("--role", type=click.Choice(ROLES), default="person", show_default=True, help="What they may do here.")
+@pass_state
+def add_user(
+    state: State,
+    /,
+    code: str,
+    username: str,
+    password_stdin: bool,
+    password_file: Path | None,
+    without_password: bool,
+    **about: Any,
+) -> None:
+    """Make an account in the organisation with this CODE.
+
+    The password comes from --password-stdin, --password-file or IDP_NEW_PASSWORD, or is asked for on a terminal.
+    """
+    if without_password and (password_stdin or password_file is not None):
+        raise click.UsageError("either a password or --without-password")
+    password = None if without_password else required_password(password_stdin, password_file)
+    with state.services() as services:
+        state.tell_one(_account(services.accounts.add(code, username, password, **about)))
+
+
+@user.command("set-password")
+@click.argument("code")
+@click.argument("username")
+@_password_sources
+@pass_state
+def set_password(state: State, /, code: str, username: str, password_stdin: bool, password_file: Path | None) -> None:
+    """Give an account a new password; it is signed out everywhere.
+
+    The password comes from --password-stdin, --password-file or IDP_NEW_PASSWORD, or is asked for on a terminal.
+    """
+    password = required_password(password_stdin, password_file)
+    with state.services() as services:
+        state.tell_one(_account(services.accounts.set_password(code, username, password)))
+
+
+@user.command()
+@click.argument("code")
+@click.argument("username")
+@pass_state
+def block(state: State, /, code: str, username: str) -> None:
+    """Let nobody sign in with an account; it is signed out everywhere."""
+    with state.services() as services:
+        state.tell_one(_account(services.accounts.block(code, username)))
+
+
+@user.command()
+@click.argument("code")
+@click.argument("username")
+@pass_state
+def unblock(state: State, /, code: str, username: str) -> None:
+    """Let somebody sign in again with the password and the second factors that the account had."""
+    with state.services() as services:
+        state.tell_one(_account(services.accounts.unblock(code, username)))
+
+
+@user.command("list")
+@click.argument("code", required=False)
+@pass_state
+def list_users(state: State, /, code: str | None) -> None:
+    """The accounts of one organisation, or all."""
+    with state.services() as services:
+        rows = [_account(each) for each in services.accounts.list(code)]
+    columns = ("org_code", "username", "name", "role", "blocked_at", "last_sign_in_at")
+    state.tell_rows(rows, columns, "There is no account yet.")
+
+
+@user.command("show")
+@click.argument("code")
+@click.argument("username")
+@pass_state
+def show_user(state: State, /, code: str, username: str) -> None:
+    """One account with its second factors."""
+    with state.services() as services:
+        shown = services.accounts.show(code, username)
+    state.tell_one(_account(shown.account) | {"second_factors": _methods(shown)})
+
+
+def _account(account: Account) -> dict[str, Any]:
+    left_out = {"id", "organization_id", "username", "username_shown", "password_hash"}
+    fields = {
+        column.key: getattr(account, column.key) for column in Account.__table__.columns if column.key not in left_out
+    }
+    return {
+        "org_code": account.organization.org_code,
+        "username": account.username_shown,
+        "has_password": account.password_hash is not None,
+        **fields,
+    }
+
+
+def _methods(shown: ShownAccount) -> list[dict[str, Any]]:
+    return [
+        {
+            "method": each.method,
+            "enrolled_at": each.enrolled_at,
+            "last_used_at": each.last_used_at,
+            "disabled": each.is_disabled,
+        }
+        for each in shown.methods
+    ]
+
+
+@click.group(cls=Group)
+def client() -> None:
+    """Applications that let people sign in here."""
+
+
+@client.command("add")
+@click.option("--name", "client_name", required=True, help="Its name, as people know it.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, required=True, help="Exactly as it will be sent.")
+@click.option(
+    "--type",
+    "application_type",
+    type=click.Choice(APPLICATION_TYPES),
+    default="web",
+    show_default=True,
+    help="web: with a server that keeps a secret; browser: runs in the page; native: on a phone or computer.",
+)
+@click.option("--id", "client_id", help="Its client_id; random if you do not say.")
+@click.option("--auth-method", "token_endpoint_auth_method", type=click.Choice(AUTHENTICATION_METHODS))
+@click.option("--refresh-tokens", is_flag=True, help=f"Also the grant {GRANT_TYPES[1]}.")
+@click.option("--scope", default="openid profile email", show_default=True, help="What it may ask to know.")
+@click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True, help="Where logging out leads.")
+@click.option(
+    "--session-activity",
+    type=click.Choice(SESSION_ACTIVITY),
+    help="How it tells that its user is active. reported: it says so; token_refresh: each refresh counts; none: people"
+    " working in it are signed out 30 minutes after they last visited us. Browser and native applications must choose.",
+)
+@click.option("--minimum-acr", type=int, help="Tokens are only for people who reached this level: 1, 2 or 3.")
+@click.option("--first-party", is_flag=True, help="It is our own: nobody is asked for consent.")
+@click.option(
+    "--id-token-alg", "id_token_signed_response_alg", type=click.Choice(ALGORITHMS), default="RS256", show_default=True
+)
+@click.option("--client-uri", help="Its home page.")
+@click.option("--policy-uri", help="Its privacy statement.")
+@click.option("--tos-uri", help="Its terms of service.")
+@click.option("--initiate-login-uri", help="Where signing in to it starts.")
+@click.option("--backchannel-logout-uri", help="Where it is told that a session ended.")
+@click.option(
+    "--secret-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the secret to this new file, for its owner alone, instead of showing it.",
+)
+@pass_state
+def add_client(state: State, /, secret_file: Path | None, refresh_tokens: bool, **metadata: Any) -> None:
+    """Register an application. Its secret is shown once, now."""
+    metadata["grant_types"] = GRANT_TYPES if refresh_tokens else GRANT_TYPES[:1]
+    with state.services() as services, _new_file(secret_file) as keep:
+        added, secret = services.clients.add(**metadata)
+        if secret is not None and keep is not None:
+            keep(secret)
+    shown = as_metadata(added)
+    if secret is not None and secret_file is None:
+        shown["client_secret"] = secret
+    state.tell_one(shown)
+
+
+@contextmanager
+def _new_file(path: Path | None) -> Iterator[Callable[[str], None] | None]:
+    """Writes to a file that did not exist, for its owner alone; it is gone when nothing was written to it."""
+    if path is None:
+        yield None
+        return
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError as error:
+        raise Failure(f"{path} exists: name a new file for the secret") from error
+    try:
+        yield lambda text: _write(descriptor, text)
+    finally:
+        is_empty = os.fstat(descriptor).st_size == 0
+        os.close(descriptor)
+        if is_empty:
+            path.unlink()
+
+
+def _write(descriptor: int, text: str) -> None:
+    os.write(descriptor, text.encode())
+
+
+@client.command("list")
+@pass_state
+def list_clients(state: State) -> None:
+    """All applications."""
+    with state.services() as services:
+        rows = [as_metadata(each) for each in services.clients.list()]
+    state.tell_rows(
+        rows, ("client_id", "client_name", "application_type", "session_activity"), "There is no client yet."
+    )
+
+
+@client.command("show")
+@click.argument("client_id")
+@pass_state
+def show_client(state: State, /, client_id: str) -> None:
+    """One application."""
+    with state.services() as services:
+        state.tell_one(as_metadata(services.clients.show(client_id)))
+
+
+@click.group(cls=Group)
+def keys() -> None:
+    """Keys that sign tokens."""
+
+
+@keys.command("list")
+@pass_state
+def list_keys(state: State) -> None:
+    """All signing keys, oldest first."""
+    with state.services() as services:
+        rows = [
+            {
+                "kid": key.kid,
+                "alg": key.alg,
+                "created_at": key.created_at,
+                "signs_from": key.signs_from,
+                "retired_at": key.retired_at,
+            }
+            for key in services.signing_keys.list()
+        ]
+    state.tell_rows(
+        rows, ("kid", "alg", "signs_from", "retired_at"), "There is no key yet: run `idp init` or `idp serve`."
+    )

@@ -1,0 +1,148 @@
+"""`idp serve` and `idp worker`.
+
+idp serve ── granian ── worker processes with the application
+         └── idp worker, when `server.worker_embedded`: started again when it dies, ended with this process
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from threading import Event, Thread
+
+import click
+from flask import Flask
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import Server
+
+from idp import create_app
+from idp.cli import logs
+from idp.cli.base import Command, State, pass_state
+from idp.jobs.schedule import tasks
+from idp.jobs.worker import Worker
+from idp.settings import DEFAULT_ORIGIN, Settings, load
+from idp.wiring import Services
+
+log = logging.getLogger(__name__)
+
+STARTED_AGAIN_AFTER_SECONDS = 2
+ENDS_WITHIN_SECONDS = 30
+
+
+def application() -> Flask:
+    """What each of granian's worker processes runs."""
+    settings = load()
+    logs.set_up(settings.log)
+    return create_app(settings)
+
+
+@click.command(cls=Command)
+@pass_state
+def serve(state: State) -> None:
+    """Run the provider until SIGTERM or Ctrl-C; requests at hand are answered first."""
+    settings = state.settings()
+    logs.set_up(settings.log)
+    with state.services(settings) as services:
+        services.signing_keys.ensure()
+    _share_made_up_key(settings)
+    # Each process starts from nothing: no thread, lock or connection of this one is in it.
+    multiprocessing.set_start_method("spawn", force=True)
+    server = Server(
+        "idp.cli.serving:application",
+        factory=True,
+        interface=Interfaces.WSGI,
+        address=settings.server.host,
+        port=settings.server.port,
+        workers=settings.server.workers,
+        blocking_threads=settings.server.threads,
+        websockets=False,
+        respawn_failed_workers=True,
+        log_level=LogLevels(settings.log.level),
+        log_dictconfig=logs.configuration(settings.log),
+    )
+    with embedded_worker() if settings.server.worker_embedded else nullcontext():
+        server.serve()
+
+
+@click.command(cls=Command)
+@click.option("--until-stdin-closes", is_flag=True, hidden=True, help="End when standard input does.")
+@pass_state
+def worker(state: State, until_stdin_closes: bool) -> None:
+    """Do what nobody asks for, until SIGTERM or Ctrl-C: end idle sessions, delete what is expired."""
+    settings = state.settings()
+    logs.set_up(settings.log)
+    with state.app(settings) as app:
+        services: Services = app.extensions["idp"]
+        every = tasks(services.units, services.clock, services.sessions, settings.sign_in.request_lifetime)
+        working = Worker(every, services.clock, app.app_context)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: working.stop())
+        if until_stdin_closes:
+            Thread(target=_stop_at_end_of_stdin, args=(working,), daemon=True).start()
+        log.info("the worker has started")
+        working.run()
+        log.info("the worker has stopped")
+
+
+def _stop_at_end_of_stdin(working: Worker) -> None:
+    sys.stdin.buffer.read()
+    working.stop()
+
+
+def _share_made_up_key(settings: Settings) -> None:
+    """Modes demo and test make up a key in each process; ours is for all of them."""
+    if settings.origin("secret_key") == DEFAULT_ORIGIN:
+        os.environ["IDP_SECRET_KEY"] = settings.secret_key.get_secret_value()
+
+
+@contextmanager
+def embedded_worker() -> Iterator[None]:
+    """`idp worker` runs beside the block, and is started again when it ends too early.
+
+    It ends when its standard input does, so that it cannot outlive this process, however that ends.
+    """
+    stopping = Event()
+    running: list[subprocess.Popen[bytes]] = []
+
+    def keep_running() -> None:
+        while not stopping.is_set():
+            running[:] = [_start_worker()]
+            if stopping.is_set():
+                _close_stdin(running[0])
+            code = running[0].wait()
+            if not stopping.is_set():
+                log.error("the embedded worker ended with code %s and is started again", code)
+                stopping.wait(STARTED_AGAIN_AFTER_SECONDS)
+
+    keeper = Thread(target=keep_running, name="keeps the worker running", daemon=True)
+    keeper.start()
+    try:
+        yield
+    finally:
+        stopping.set()
+        for process in running:
+            _close_stdin(process)
+        keeper.join(ENDS_WITHIN_SECONDS)
+        for process in running:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+
+
+def _start_worker() -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(  # noqa: S603 - our own command
+        [sys.executable, "-m", "idp.cli", "worker", "--until-stdin-closes"],
+        stdin=subprocess.PIPE,
+        # A Ctrl-C in the terminal reaches `idp serve` alone, which then ends the worker in order.
+        start_new_session=True,
+    )
+
+
+def _close_stdin(process: "subprocess.Popen[bytes]") -> None:
+    if process.stdin is not None:
+        process.stdin.close()
