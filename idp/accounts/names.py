@@ -15,7 +15,7 @@ LONGEST_STORED = 128
 def canonical(typed: str) -> str:
     """The form that is compared and stored. Idempotent; bounded in length whatever was typed."""
     folded = unicodedata.normalize("NFKC", typed[:LONGEST_TYPED].strip()).casefold()
-    return unicodedata.normalize("NFKC", folded).strip()
+    return unicodedata.normalize("NFKC", folded)[:LONGEST_TYPED].strip()
 
 
 def checked(name: str, kind: str) -> str:
