@@ -4,6 +4,7 @@ Redeeming is one UPDATE. Its WHERE holds everything that makes a redemption righ
 a wrong client, redirect URI or verifier neither redeems the code nor burns it for its owner.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +20,9 @@ from idp.kernel.secrets import hash_secret, random_identifier, random_token
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.models import AccessToken, AuthorizationCode, RefreshFamily
 from idp.sessions.models import Session
+
+# RFC 7636 4.1.
+_VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ class AuthorizationCodes:
         A code that comes back after its success, presented rightly, was copied: what its first use produced is
         revoked, in this unit of work, which must be committed even though the request is refused.
         """
+        if verifier and not _VERIFIER.fullmatch(verifier):
+            return None
         now = self._clock.now()
         presented = self._presented_rightly(code, client_id, redirect_uri, verifier)
         redeemed = unit.execute(

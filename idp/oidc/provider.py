@@ -116,6 +116,8 @@ class Provider:
         for name in KNOWN_PARAMETERS:
             if read.is_unusable(name):
                 raise InvalidRequestError(f"{name} is sent more than once or is too long")
+            if "\x00" in (read.get(name) or ""):
+                raise InvalidRequestError(f"{name} contains a character that is not allowed")
         client_authentication.require_one_method(read, request.authorization)
         headers = {} if request.authorization is None else {"Authorization": request.authorization}
         oauth2_request = OAuth2Request("POST", self._token_endpoint, headers=headers)

@@ -175,7 +175,7 @@ class RelyingParty:
                 data = {"client_id": self.client_id, **data}
         return self.provider.post("/token", form_encoded(data), headers)
 
-    def code_request(self, code: str, **changes: Parameter) -> dict[str, Parameter]:
+    def code_request(self, code: str, /, **changes: Parameter) -> dict[str, Parameter]:
         """The body of the token request for a code."""
         return {
             "grant_type": "authorization_code",
@@ -185,11 +185,11 @@ class RelyingParty:
             **changes,
         }
 
-    def redeem(self, code: str, **changes: Parameter) -> TestResponse:
+    def redeem(self, code: str, /, **changes: Parameter) -> TestResponse:
         """The token request for a code."""
         return self.token(self.code_request(code, **changes))
 
-    def refresh(self, refresh_token: str, **changes: Parameter) -> TestResponse:
+    def refresh(self, refresh_token: str, /, **changes: Parameter) -> TestResponse:
         """The token request for a refresh token."""
         return self.token({"grant_type": "refresh_token", "refresh_token": refresh_token, **changes})
 
