@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -53,11 +53,13 @@ class State:
         return load(environ={name: value for name, value in os.environ.items() if name != NEW_PASSWORD})
 
     @contextmanager
-    def app(self, settings: Settings | None = None) -> Iterator[Flask]:
+    def app(
+        self, settings: Settings | None = None, assemble: Callable[[Settings], Flask] = create_app
+    ) -> Iterator[Flask]:
         """The application on a database with all its tables. Raises Failure when a migration is missing."""
         settings = settings or self.settings()
         require_migrated(settings)
-        app = create_app(settings)
+        app = assemble(settings)
         try:
             yield app
         finally:

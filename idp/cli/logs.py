@@ -11,17 +11,18 @@ BEFORE = (
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.stdlib.ExtraAdder(),
+    structlog.stdlib.ExtraAdder(),
     structlog.processors.TimeStamper(fmt="iso", utc=True),
-    structlog.processors.format_exc_info,
 )
 
 
 def configuration(log: LogSettings) -> dict[str, Any]:
     """For `logging.config.dictConfig`, and for granian, whose own messages then look the same."""
-    renderer = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
+    rendering = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
         if log.format == "json"
-        else structlog.dev.ConsoleRenderer(colors=False)
+        # Prettier tracebacks would show the values of variables, and so secrets.
+        else [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
     )
     return {
         "version": 1,
@@ -29,7 +30,7 @@ def configuration(log: LogSettings) -> dict[str, Any]:
         "formatters": {
             "line": {
                 "()": structlog.stdlib.ProcessorFormatter,
-                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
                 "foreign_pre_chain": list(BEFORE),
             }
         },

@@ -4,13 +4,14 @@ idp serve ── granian ── worker processes with the application
          └── idp worker, when `server.worker_embedded`: started again when it dies, ended with this process
 """
 
+import importlib
 import logging
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from threading import Event, Thread
 
@@ -41,9 +42,22 @@ def application() -> Flask:
     return create_app(settings)
 
 
+_until_stdin_closes = click.option(
+    "--until-stdin-closes",
+    is_flag=True,
+    hidden=True,
+    help="End when standard input does, as a child that none outlives.",
+)
+_another_application = click.option(
+    "--application", metavar="MODULE:FACTORY", hidden=True, help="What to run instead of the application."
+)
+
+
 @click.command(cls=Command)
+@_until_stdin_closes
+@_another_application
 @pass_state
-def serve(state: State) -> None:
+def serve(state: State, /, until_stdin_closes: bool, application: str | None) -> None:
     """Run the provider until SIGTERM or Ctrl-C; requests at hand are answered first."""
     settings = state.settings()
     logs.set_up(settings.log)
@@ -53,7 +67,7 @@ def serve(state: State) -> None:
     # Each process starts from nothing: no thread, lock or connection of this one is in it.
     multiprocessing.set_start_method("spawn", force=True)
     server = Server(
-        "idp.cli.serving:application",
+        application or "idp.cli.serving:application",
         factory=True,
         interface=Interfaces.WSGI,
         address=settings.server.host,
@@ -65,33 +79,45 @@ def serve(state: State) -> None:
         log_level=LogLevels(settings.log.level),
         log_dictconfig=logs.configuration(settings.log),
     )
-    with embedded_worker() if settings.server.worker_embedded else nullcontext():
+    if until_stdin_closes:
+        _at_end_of_stdin(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with embedded_worker(application) if settings.server.worker_embedded else nullcontext():
         server.serve()
 
 
 @click.command(cls=Command)
-@click.option("--until-stdin-closes", is_flag=True, hidden=True, help="End when standard input does.")
+@_until_stdin_closes
+@_another_application
 @pass_state
-def worker(state: State, until_stdin_closes: bool) -> None:
+def worker(state: State, /, until_stdin_closes: bool, application: str | None) -> None:
     """Do what nobody asks for, until SIGTERM or Ctrl-C: end idle sessions, delete what is expired."""
     settings = state.settings()
     logs.set_up(settings.log)
-    with state.app(settings) as app:
+    with state.app(settings, _factory(application) if application else create_app) as app:
         services: Services = app.extensions["idp"]
         every = tasks(services.units, services.clock, services.sessions, settings.sign_in.request_lifetime)
         working = Worker(every, services.clock, app.app_context)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: working.stop())
         if until_stdin_closes:
-            Thread(target=_stop_at_end_of_stdin, args=(working,), daemon=True).start()
+            _at_end_of_stdin(working.stop)
         log.info("the worker has started")
         working.run()
         log.info("the worker has stopped")
 
 
-def _stop_at_end_of_stdin(working: Worker) -> None:
-    sys.stdin.buffer.read()
-    working.stop()
+def _at_end_of_stdin(stop: Callable[[], None]) -> None:
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        stop()
+
+    Thread(target=wait, name="waits for the end of standard input", daemon=True).start()
+
+
+def _factory(application: str) -> Callable[[Settings], Flask]:
+    module, _, name = application.partition(":")
+    factory: Callable[[], Flask] = getattr(importlib.import_module(module), name)
+    return lambda _settings: factory()
 
 
 def _share_made_up_key(settings: Settings) -> None:
@@ -101,7 +127,7 @@ def _share_made_up_key(settings: Settings) -> None:
 
 
 @contextmanager
-def embedded_worker() -> Iterator[None]:
+def embedded_worker(application: str | None) -> Iterator[None]:
     """`idp worker` runs beside the block, and is started again when it ends too early.
 
     It ends when its standard input does, so that it cannot outlive this process, however that ends.
@@ -111,7 +137,7 @@ def embedded_worker() -> Iterator[None]:
 
     def keep_running() -> None:
         while not stopping.is_set():
-            running[:] = [_start_worker()]
+            running[:] = [_start_worker(application)]
             if stopping.is_set():
                 _close_stdin(running[0])
             code = running[0].wait()
@@ -134,9 +160,10 @@ def embedded_worker() -> Iterator[None]:
                 process.wait()
 
 
-def _start_worker() -> "subprocess.Popen[bytes]":
+def _start_worker(application: str | None) -> "subprocess.Popen[bytes]":
+    another = ["--application", application] if application else []
     return subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "idp.cli", "worker", "--until-stdin-closes"],
+        [sys.executable, "-m", "idp.cli", "worker", "--until-stdin-closes", *another],
         stdin=subprocess.PIPE,
         # A Ctrl-C in the terminal reaches `idp serve` alone, which then ends the worker in order.
         start_new_session=True,
