@@ -120,7 +120,12 @@ class Attempts:
     def _make_row(self, session: Session, key: bytes, now: datetime) -> None:
         insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
         values = {"key": key, "kind": self.kind, "in_a_row": 0, "waits": 0, "updated_at": now}
-        session.execute(insert(AttemptBudget).values(values).on_conflict_do_nothing())
+        # A row that is there is locked, not only seen: on PostgreSQL a success at the same moment could delete it between
+        # this statement and the payment.
+        statement = insert(AttemptBudget).values(values)
+        session.execute(
+            statement.on_conflict_do_update(index_elements=[AttemptBudget.key], set_={"kind": statement.excluded.kind})
+        )
 
     def _payment(self, key: bytes, now: datetime) -> Executable:
         budget = AttemptBudget
