@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from idp import create_app
-from idp.demo.provider import LATER, clock_later
+from idp.demo.provider import APPLICATION, LATER, clock_later
 from idp.settings import Settings, format_duration
 from idp.wiring import Services
 from tests.conftest import SECRET_KEY, WEAK_HASH, dispose
@@ -99,7 +99,7 @@ class LiveProvider:
         self.services: Services = self.app.extensions["idp"]
         self.make = Factories(self.app)
         self._process = ChildProcess(
-            [sys.executable, "-m", "idp.demo.provider"],
+            [sys.executable, "-m", "idp.cli", "serve", *(["--application", APPLICATION] if later else [])],
             environment={**_without_settings(), **_as_variables(given), LATER: format_duration(later)},
         )
 

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from idp.demo import people
-from idp.demo.data_folder import OtherPorts
 from idp.demo.people import APPLICATIONS, ORG_CODE, PEOPLE, Application
-from idp.demo.ports import FIRST, LOOPBACK, Ports, PortTaken, base_url, require_free
-from idp.demo.processes import Ended, stopped_by_signals
+from idp.demo.ports import FIRST, LOOPBACK, Ports, base_url, require_free
+from idp.demo.processes import stopped_by_signals
 from idp.demo.provider import services_of
 from idp.kernel.clock import SystemClock
 from idp.settings import format_duration, load, parse_duration
@@ -91,8 +90,6 @@ def demo(
                 _run_all(data, port, host, later)
         except KeyboardInterrupt:
             return
-        except (PortTaken, OtherPorts, Ended) as error:
-            raise click.ClickException(str(error)) from error
 
 
 def _run_all(data: Path | None, port: int | None, host: str, later: timedelta) -> None:

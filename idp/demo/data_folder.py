@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 
 from idp.demo.people import SERVICE_DESK_HOURS, SERVICE_DESK_PHONE
 from idp.demo.ports import FIRST, Ports
+from idp.kernel.errors import IdpError
 from idp.kernel.secrets import random_token
 
 
-class OtherPorts(Exception):
+class OtherPorts(IdpError):
     """The folder was made for other ports; its applications are registered there."""
 
 

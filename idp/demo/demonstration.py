@@ -3,7 +3,6 @@
 import json
 import secrets
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -19,7 +18,7 @@ from idp.demo.mailbox import Mailbox, create_mailbox, smtp_server
 from idp.demo.people import APPLICATIONS, ORG_CODE, PEOPLE, Application
 from idp.demo.ports import Ports, base_url, require_free
 from idp.demo.processes import Ended, child
-from idp.demo.provider import LATER, clock_later, environment, services_of
+from idp.demo.provider import LATER, clock_later, command, environment, services_of
 from idp.demo.relying_party import RelyingPartyConfig, create_relying_party
 from idp.kernel.clock import Clock, SystemClock
 from idp.settings import format_duration, load
@@ -84,9 +83,8 @@ def running(path: Path, first_port: int | None, host: str, later: timedelta) -> 
         smtp.start()
         stack.callback(smtp.stop)
         stack.enter_context(server.serving(create_mailbox(mailbox), host, ports.mailbox))
-        command = [sys.executable, "-m", "idp.demo.provider"]
         variables = {**environment(folder.config, host), LATER: format_duration(later)}
-        provider = stack.enter_context(child(command, variables, folder.log))
+        provider = stack.enter_context(child(command(), variables, folder.log))
         shown = Running(folder, issuer, ports, totp_keys, provider)
         for url in (f"{issuer}/health/ready", *map(base_url, ports.all[1:-1])):
             _wait_until_answers(url, shown)

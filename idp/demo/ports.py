@@ -4,12 +4,14 @@ import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from idp.kernel.errors import IdpError
+
 FIRST = 8000
 # Where applications and mailbox are, whatever they listen on: another site than the provider's `localhost`.
 LOOPBACK = "127.0.0.1"
 
 
-class PortTaken(Exception):
+class PortTaken(IdpError):
     """Something else listens there. The text says what somebody can do."""
 
 

@@ -1,33 +1,35 @@
 """The demonstration's processes: each ends with the one that started it, however that ended."""
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
+from idp.kernel.errors import IdpError
+
 ENDS_WITHIN_SECONDS = 10
 LOOKS_EVERY_SECONDS = 1
-PR_SET_PDEATHSIG = 1
 
 
-class Ended(Exception):
+class Ended(IdpError):
     """A child ended that should have stayed."""
 
 
 @contextmanager
 def child(command: Sequence[str], environment: Mapping[str, str], log: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """The command runs inside the `with` block, with its output in `log`; after it nothing of it is left."""
+    """The command runs inside the `with` block, with its output in `log`; after it nothing of it is left.
+
+    Its standard input ends when this process does, whatever ends it.
+    """
     with log.open("ab") as output:
         started = subprocess.Popen(  # noqa: S603 - our own command
             command,
             env=dict(environment),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
             # A Ctrl-C in the terminal reaches this process alone, which then ends the child in order.
@@ -42,19 +44,15 @@ def child(command: Sequence[str], environment: Mapping[str, str], log: Path) -> 
         except subprocess.TimeoutExpired:
             started.kill()
             started.wait()
+        if started.stdin is not None:
+            started.stdin.close()
         # Its own children are in its group.
         _kill_group(started.pid)
 
 
 def end_with_parent() -> None:
-    """From now on this process ends when its parent does, killed or not."""
-    parent = os.getppid()
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it ended just before
-            os.kill(os.getpid(), signal.SIGTERM)
-    else:
-        Thread(target=_watch, args=(parent,), name="watches the parent process", daemon=True).start()
+    """From now on this process ends soon after its parent, whatever ended that."""
+    Thread(target=_watch, args=(os.getppid(),), name="watches the parent process", daemon=True).start()
 
 
 @contextmanager

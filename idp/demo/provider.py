@@ -1,7 +1,8 @@
 """The provider of the demonstration: what `idp serve` runs, with a clock that can be moved."""
 
 import os
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from idp.store.engine import db
 from idp.wiring import Services
 
 LATER = "IDP_DEMO_LATER"
+APPLICATION = "idp.demo.provider:application"
 SETTINGS = "IDP_"
 
 
@@ -30,8 +32,21 @@ def environment(config: Path, host: str) -> Mapping[str, str]:
     return inherited | {"IDP_CONFIG": str(config), "IDP_SERVER__HOST": host}
 
 
+def command() -> Sequence[str]:
+    """The command line of the provider; it ends when its standard input does."""
+    return [
+        sys.executable,
+        "-m",
+        "idp.cli",
+        "serve",
+        "--until-stdin-closes",
+        "--application",
+        APPLICATION,
+    ]
+
+
 def application() -> Flask:
-    """What each worker process runs, by the clock that `IDP_DEMO_LATER` moves."""
+    """What each of its processes runs, by the clock that `IDP_DEMO_LATER` moves."""
     end_with_parent()
     return create_app(load(), clock_later(parse_duration(os.environ[LATER])))
 
@@ -46,26 +61,3 @@ def services_of(settings: Settings, clock: Clock) -> Iterator[Services]:
         finally:
             db.session.remove()
             db.engine.dispose()
-
-
-def main() -> None:
-    """Serves until SIGTERM or SIGINT."""
-    from granian.constants import Interfaces
-    from granian.server import Server
-
-    end_with_parent()
-    settings = load()
-    Server(
-        "idp.demo.provider:application",
-        factory=True,
-        interface=Interfaces.WSGI,
-        address=settings.server.host,
-        port=settings.server.port,
-        workers=settings.server.workers,
-        blocking_threads=settings.server.threads,
-        websockets=False,
-    ).serve()
-
-
-if __name__ == "__main__":
-    main()

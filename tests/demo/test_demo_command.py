@@ -1,0 +1,263 @@
+"""`idp demo` as somebody runs it: the command in a process of its own, and browsers that go through everything."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import smtplib
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pyotp
+import pytest
+
+from idp.kernel.clock import ShiftedClock, SystemClock
+from tests.live import Person
+from tests.relying_party import Page
+from tests.services.ports import free_ports, is_free
+from tests.services.processes import DIRECT, ChildProcess
+
+IDP = [sys.executable, "-m", "idp.cli"]
+# Standard error of what stands in the arguments goes to the file that `$0` names.
+ERRORS_APART = ["sh", "-c", 'exec "$@" 2>"$0"']
+A_DAY = timedelta(days=1)
+
+
+def base_port() -> int:
+    """The first of the ports of a demonstration, all of them free."""
+    while not is_free((first := free_ports(4)) + 25):
+        continue
+    return first
+
+
+def environment(**variables: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
+    return inherited | variables
+
+
+@dataclass(frozen=True)
+class Demo:
+    """A running demonstration: what it printed on standard output, and for people."""
+
+    process: ChildProcess
+    answer: Mapping[str, Any]
+    errors: Path
+
+    @property
+    def atosi(self) -> str:
+        return str(self.answer["applications"]["atosi"])
+
+    @property
+    def rapportages(self) -> str:
+        return str(self.answer["applications"]["rapportages"])
+
+    def names(self, username: str) -> dict[str, str]:
+        """The login form, filled in."""
+        user = self.answer["users"][username]
+        return {"organisation": user["organisation"], "username": username, "password": user["password"]}
+
+    def logging_in(self, username: str, person: Person | None = None) -> Page:
+        """What somebody meets after the password."""
+        person = person or Person()
+        return person.submit(person.open(f"{self.atosi}/login"), self.names(username), button="login-submit")
+
+
+@contextmanager
+def running(folder: Path, *arguments: str, **variables: str) -> Iterator[Demo]:
+    errors = folder / "stderr"
+    process = ChildProcess([*ERRORS_APART, errors, *IDP, "demo", *arguments], environment=environment(**variables))
+    with process:
+        process.wait_until(lambda: process.output().endswith("\n"), f"it prints a line; see {errors}", timeout=120)
+        yield Demo(process, json.loads(process.output()), errors)
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demonstration in a temporary folder."""
+    folder = tmp_path_factory.mktemp("demo")
+    with running(folder, IDP_DEMO_PORT=str(base_port())) as started:
+        yield started
+
+
+def code(key: str, later: timedelta = timedelta(0)) -> str:
+    """What an authenticator app with this key shows when it is so much later."""
+    return pyotp.TOTP(key).at(ShiftedClock(SystemClock(), later).now())
+
+
+def descendants(pid: int) -> set[int]:
+    """The processes that this one started, and those that they started."""
+    found: set[int] = set()
+    for children in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in map(int, children.read_text().split()):
+            found |= {child} | descendants(child)
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def wait_until_none_is_alive(pids: set[int]) -> None:
+    for _ in range(200):
+        if not any(map(is_alive, pids)):
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"still alive: {[pid for pid in pids if is_alive(pid)]}")
+
+
+def test_one_line_of_json_says_where_everything_is_and_it_answers(demo: Demo) -> None:
+    assert demo.process.output().count("\n") == 1
+    assert set(demo.answer) == {"issuer", "applications", "mailbox", "config", "users"}
+    assert set(demo.answer["users"]) == {"anna", "bram", "carla", "dirk", "els"}
+    for url in (f"{demo.answer['issuer']}/health/ready", demo.atosi, demo.rapportages, demo.answer["mailbox"]):
+        with DIRECT.open(url, timeout=10) as response:
+            assert response.status == 200
+
+
+def test_people_are_told_addresses_passwords_annas_key_and_how_to_stop(demo: Demo) -> None:
+    told = demo.errors.read_text()
+    for url in (demo.answer["issuer"], demo.atosi, demo.rapportages, demo.answer["mailbox"]):
+        assert url in told
+    for user in demo.answer["users"].values():
+        assert user["password"] in told
+    assert demo.answer["users"]["anna"]["totp_key"] in told
+    assert "Ctrl-C" in told
+
+
+def test_main_journey_els_chooses_the_app_and_reaches_both_applications_and_is_asked_again_the_next_day(
+    tmp_path: Path,
+) -> None:
+    folder, port = tmp_path / "kept", str(base_port())
+    with running(tmp_path, IDP_DEMO_PORT=port, IDP_DEMO_DATA=str(folder)) as demo:
+        els = Person()
+        page = demo.logging_in("els", els)
+        page = els.submit(page, {"method": "totp"}, button="method-submit")
+        key = page.element("key").text.replace(" ", "")
+        page = els.submit(page, {"code": code(key)}, button="code-submit")
+        assert page.url == f"{demo.atosi}/" and page.heading == "Welkom, Els Mulder"
+        assert els.open(f"{demo.rapportages}/login").heading == "Welkom, Els Mulder", "nothing was asked"
+        both = [els.json(f"{application}/api/session")["claims"] for application in (demo.atosi, demo.rapportages)]
+        assert both[0]["sid"] == both[1]["sid"]
+        assert both[0]["acr"] == f"{demo.answer['issuer']}/acr/3"
+    secret_key = (folder / "idp.toml").read_text()
+    with running(tmp_path, "--later", "1d", IDP_DEMO_DATA=str(folder)) as demo:
+        assert demo.answer["issuer"] == f"http://localhost:{port}", "the folder remembers its ports"
+        assert demo.answer["users"]["els"]["totp_key"] == key
+        assert "1d ahead" in demo.errors.read_text()
+        page = demo.logging_in("els", els)
+        assert page.has("code-submit") and not page.has("key")
+        assert els.submit(page, {"code": code(key)}, button="code-submit").has("code-submit"), "yesterday's code"
+        page = els.submit(page, {"code": code(key, A_DAY)}, button="code-submit")
+        assert page.heading == "Welkom, Els Mulder"
+    assert (folder / "idp.toml").read_text() == secret_key
+    assert (folder / "idp.toml").stat().st_mode & 0o077 == 0
+    refused = subprocess.run(
+        [*IDP, "demo"],
+        env=environment(IDP_DEMO_PORT=str(int(port) + 1), IDP_DEMO_DATA=str(folder)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert refused.returncode == 1 and refused.stderr.count("\n") == 1 and port in refused.stderr
+
+
+def test_anna_is_asked_for_the_code_of_her_app(demo: Demo) -> None:
+    anna = Person()
+    page = demo.logging_in("anna", anna)
+    assert not page.has("method-submit")
+    page = anna.submit(page, {"code": code(demo.answer["users"]["anna"]["totp_key"])}, button="code-submit")
+    assert page.heading == "Welkom, Anna de Wit"
+
+
+def test_carla_is_reminded_and_can_postpone_again(demo: Demo) -> None:
+    carla = Person()
+    page = demo.logging_in("carla", carla)
+    assert "U kunt nog 60 dagen zonder code inloggen" in page.text
+    page = carla.submit(page, {"method": "postpone"}, button="method-submit")
+    assert carla.submit(page, button="postpone-confirm").heading == "Welkom, Carla Bakker"
+
+
+def test_bram_may_choose_and_is_not_reminded(demo: Demo) -> None:
+    page = demo.logging_in("bram")
+    assert page.has("method-submit") and "U heeft uw keuze uitgesteld" not in page.text
+
+
+def test_dirk_is_told_to_call_the_service_desk(demo: Demo) -> None:
+    page = demo.logging_in("dirk")
+    assert page.status == 403 and "088 - 600 6400" in page.text
+
+
+def test_mailbox_shows_what_its_smtp_server_receives(demo: Demo) -> None:
+    message = EmailMessage()
+    message["Subject"], message["To"] = "Goedemorgen", "bram@delinde.example"
+    message.set_content("Het regent.")
+    port = int(demo.answer["issuer"].rpartition(":")[2]) + 25
+    with smtplib.SMTP("127.0.0.1", port, timeout=10) as connection:
+        connection.send_message(message, "els@delinde.example")
+    assert "Goedemorgen" in Person().open(demo.answer["mailbox"]).text
+
+
+def test_commands_work_on_the_running_demonstration(demo: Demo) -> None:
+    listed = subprocess.run(
+        [*IDP, "--config", demo.answer["config"], "user", "list", "--json"],
+        env=environment(),
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    people = {row["username"]: row for row in json.loads(listed.stdout)}
+    assert set(people) == set(demo.answer["users"])
+    assert people["dirk"]["blocked_at"] is not None and people["carla"]["last_postponed_at"] is not None
+
+
+def test_taken_port_is_one_clear_sentence(demo: Demo, tmp_path: Path) -> None:
+    port = demo.answer["issuer"].rpartition(":")[2]
+    second = subprocess.run(
+        [*IDP, "demo"],
+        env=environment(IDP_DEMO_PORT=port, IDP_DEMO_DATA=str(tmp_path / "second")),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert second.returncode == 1 and second.stdout == ""
+    assert second.stderr.count("\n") == 1 and f"Port {port} is taken" in second.stderr
+
+
+def test_ctrl_c_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    with running(tmp_path, IDP_DEMO_PORT=str(base_port()), TMPDIR=str(temporary)) as demo:
+        folder, started = Path(demo.answer["config"]).parent, descendants(demo.process.pid)
+        assert folder.parent == temporary and len(started) >= 2
+        os.kill(demo.process.pid, signal.SIGINT)
+        assert demo.process.wait_for_exit() == 0
+        assert not any(map(is_alive, started))
+        assert not folder.exists()
+
+
+def test_processes_end_when_the_command_is_killed(tmp_path: Path) -> None:
+    port = base_port()
+    with running(tmp_path, IDP_DEMO_PORT=str(port), IDP_DEMO_DATA=str(tmp_path / "kept")) as demo:
+        started = descendants(demo.process.pid)
+        os.kill(demo.process.pid, signal.SIGKILL)
+        wait_until_none_is_alive(started)
+        assert is_free(port)
+
+
+def test_application_alone_without_its_secret_says_what_it_needs() -> None:
+    alone = subprocess.run(
+        [*IDP, "demo", "--application", "atosi"], env=environment(), capture_output=True, text=True, timeout=60
+    )
+    assert alone.returncode == 2 and "IDP_DEMO_CLIENT_SECRET" in alone.stderr
