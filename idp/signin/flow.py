@@ -1,9 +1,9 @@
 """The pipeline at work: begin, look, advance, complete.
 
-    begin      a validated request comes in: answer it at once, or open an interaction look       the situation of an
-    interaction right now, and the prompt that is pending in it advance    one answer to the pending prompt: proof
-    recorded, list read again, session opened when authentication is done complete   nothing is left to ask: the code,
-    once
+    begin      a validated request comes in: answer it at once, or open an interaction
+    look       the situation of an interaction right now, and the prompt that is pending in it
+    record     an answer to the pending prompt: proof recorded, list read again, session opened when nothing is due
+    complete   nothing is left to ask: the code, once
 
 Every public method is one use case: it opens its units of work, and what it returns is a value that a view turns into a
 page. Any doubt means no: an interaction that is unknown, foreign, finished or expired never advances.
@@ -274,10 +274,7 @@ class Flow:
 
     def _live_session(self, unit: Unit, browser: Browser, lock: bool = False) -> Session | None:
         session = self.sessions.load_live(unit, browser.session_secret, lock)
-        if session is None:
-            return None
-        blocked = unit.scalar(select(Account.blocked_at).where(Account.id == session.account_id))
-        return session if blocked is None else None
+        return None if session is None or _is_blocked(unit, session.account_id) else session
 
     def _look(self, unit: Unit, interaction: Interaction, client: Client, live: Session | None) -> Look:
         """The one place where a Situation is built."""
@@ -286,7 +283,8 @@ class Flow:
         session = self._session_that_counts(unit, interaction, request, live)
         of_this = session is not None and interaction.session_id == session.id
         # Once proofs became a session they are spent: only that session speaks for the person.
-        unspent = interaction.session_id is None
+        # Whoever was blocked since proving the password proved nothing.
+        unspent = interaction.session_id is None and not _is_blocked(unit, interaction.account_id)
         proofs = Proofs(
             account_id=interaction.account_id,
             password=unspent and interaction.password_proven_at is not None,
@@ -530,3 +528,7 @@ class Flow:
                 interaction_id=look.interaction.id,
             ),
         )
+
+
+def _is_blocked(unit: Unit, account_id: int | None) -> bool:
+    return unit.scalar(select(Account.blocked_at).where(Account.id == account_id)) is not None

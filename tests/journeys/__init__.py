@@ -1,0 +1,1 @@
+"""Journeys: what people and applications live through, over HTTP alone."""
