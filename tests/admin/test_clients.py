@@ -1,0 +1,153 @@
+"""Registering clients: safe values of their own accord, and everything that is wrong told at once."""
+
+from typing import Any
+
+import pytest
+
+from idp.admin.refusals import Refusals
+from idp.audit.events import ClientChanged
+from idp.audit.trail import events
+from idp.kernel.errors import Refused
+from idp.wiring import Services
+
+CALLBACK = "https://app.example/callback"
+REFRESHING = ("authorization_code", "refresh_token")
+
+
+def test_new_client_has_safe_values_of_its_own_accord(services: Services) -> None:
+    client, secret = services.clients.add("Atosi", [CALLBACK])
+    assert secret is not None and len(secret) == 43 and len(client.client_id) == 22
+    shown = services.clients.show(client.client_id)
+    assert shown.has_secret(secret) and not shown.has_secret(secret + "x")
+    assert (shown.token_endpoint_auth_method, shown.grant_types) == ("client_secret_basic", ["authorization_code"])
+    assert shown.require_pkce and not shown.first_party and shown.profile == "oidc"
+    assert shown.response_types == ["code"] and shown.id_token_signed_response_alg == "RS256"
+    with services.units.reading() as unit:
+        assert [(e.client_id, e.details) for e in events(unit, ClientChanged)] == [
+            (client.client_id, {"change": "registered"})
+        ]
+
+
+def test_secret_is_kept_as_a_hash_only(services: Services) -> None:
+    client, secret = services.clients.add("Atosi", [CALLBACK])
+    assert secret is not None and client.client_secret_hash is not None
+    assert secret.encode() not in client.client_secret_hash and len(client.client_secret_hash) == 32
+
+
+@pytest.mark.parametrize("application_type", ["browser", "native"])
+def test_client_that_cannot_keep_a_secret_gets_none(services: Services, application_type: str) -> None:
+    client, secret = services.clients.add(
+        "Atosi", [CALLBACK], application_type=application_type, session_activity="reported"
+    )
+    assert secret is None and client.client_secret_hash is None and client.is_public and client.require_pkce
+
+
+@pytest.mark.parametrize(
+    ("grant_types", "session_activity"), [(("authorization_code",), "none"), (REFRESHING, "token_refresh")]
+)
+def test_web_client_tells_activity_by_refreshes_when_it_has_them(
+    services: Services, grant_types: tuple[str, ...], session_activity: str
+) -> None:
+    client, _ = services.clients.add("Atosi", [CALLBACK], grant_types=grant_types)
+    assert client.session_activity == session_activity
+
+
+def test_chosen_session_activity_stands_over_the_default(services: Services) -> None:
+    client, _ = services.clients.add("Atosi", [CALLBACK], grant_types=REFRESHING, session_activity="reported")
+    assert client.session_activity == "reported"
+
+
+def test_identifier_and_secret_of_ones_own_are_kept(services: Services) -> None:
+    own = "a secret of our own, written down".replace(" ", "-")
+    client, secret = services.clients.add("Atosi", [CALLBACK], client_id="atosi", client_secret=own)
+    assert (client.client_id, secret) == ("atosi", own)
+    with pytest.raises(Refused) as refused:
+        services.clients.add("Een ander", [CALLBACK], client_id="atosi")
+    assert refused.value.message_key == "client.exists"
+    assert [each.client_name for each in services.clients.list()] == ["Atosi"]
+
+
+def test_native_client_may_come_back_by_its_own_scheme(services: Services) -> None:
+    uris = ["com.example.app:/callback", "http://127.0.0.1/callback"]
+    client, _ = services.clients.add("App", uris, application_type="native", session_activity="none")
+    assert client.redirect_uris == uris
+
+
+REFUSED: list[tuple[dict[str, Any], str]] = [
+    ({"redirect_uris": []}, "client.redirect_uri_missing"),
+    ({"redirect_uris": [CALLBACK, CALLBACK]}, "client.redirect_uri_twice"),
+    ({"redirect_uris": ["http://app.example/callback"]}, "client.redirect_uri_https"),
+    ({"redirect_uris": ["https://app.example/*"]}, "client.redirect_uri_characters"),
+    ({"redirect_uris": [CALLBACK + "#x"]}, "client.redirect_uri_fragment"),
+    ({"redirect_uris": ["https://user@app.example/"]}, "client.redirect_uri_host"),
+    ({"redirect_uris": ["com.example.app:/callback"]}, "client.redirect_uri_scheme"),
+    ({"redirect_uris": ["javascript:alert(1)"]}, "client.redirect_uri_scheme"),
+    ({"redirect_uris": [f"https://app.example/{'x' * 2000}"]}, "client.uri_too_long"),
+    ({"post_logout_redirect_uris": ["http://app.example/"]}, "client.redirect_uri_https"),
+    ({"backchannel_logout_uri": "http://app.example/"}, "client.redirect_uri_https"),
+    ({"backchannel_logout_uri": "https://app.example/#x"}, "client.redirect_uri_fragment"),
+    ({"client_uri": "javascript:alert(1)"}, "client.redirect_uri_scheme"),
+    ({"client_name": " "}, "client.name"),
+    ({"client_name": "twee\nregels"}, "client.name"),
+    ({"client_id": "a b"}, "client.client_id"),
+    ({"client_id": "a:b"}, "client.client_id"),
+    ({"client_secret": "kort"}, "client.secret_too_weak"),
+    ({"application_type": "desktop", "session_activity": "none"}, "client.application_type"),
+    ({"token_endpoint_auth_method": "private_key_jwt"}, "client.auth_method"),
+    ({"token_endpoint_auth_method": "none"}, "client.web_is_confidential"),
+    (
+        {
+            "application_type": "browser",
+            "session_activity": "none",
+            "token_endpoint_auth_method": "client_secret_basic",
+        },
+        "client.cannot_keep_secret",
+    ),
+    (
+        {"application_type": "native", "session_activity": "none", "client_secret": "x" * 43},
+        "client.public_has_no_secret",
+    ),
+    ({"application_type": "browser", "session_activity": "none", "require_pkce": False}, "client.pkce_required"),
+    ({"application_type": "browser"}, "client.session_activity_missing"),
+    ({"application_type": "native"}, "client.session_activity_missing"),
+    ({"session_activity": "always"}, "client.session_activity"),
+    ({"session_activity": "token_refresh"}, "client.session_activity_without_refresh"),
+    ({"grant_types": ("refresh_token",)}, "client.grant_types"),
+    ({"grant_types": ("authorization_code", "implicit")}, "client.grant_types"),
+    ({"scope": "profile"}, "client.scope_without_openid"),
+    ({"scope": "openid offline_access admin"}, "client.scope_unknown"),
+    ({"id_token_signed_response_alg": "none"}, "client.signing_algorithm"),
+    ({"id_token_signed_response_alg": "HS256"}, "client.signing_algorithm"),
+    ({"minimum_acr": 0}, "client.minimum_acr"),
+    ({"minimum_acr": 4}, "client.minimum_acr"),
+]
+
+
+@pytest.mark.parametrize(("metadata", "message_key"), REFUSED)
+def test_client_that_would_be_unsafe_is_refused(services: Services, metadata: dict[str, Any], message_key: str) -> None:
+    with pytest.raises(Refusals) as refused:
+        services.clients.add(**{"client_name": "Atosi", "redirect_uris": [CALLBACK], **metadata})
+    assert refused.value.message_keys == (message_key,)
+    assert services.clients.list() == []
+
+
+def test_all_that_is_wrong_is_told_at_once(services: Services) -> None:
+    with pytest.raises(Refusals) as refused:
+        services.clients.add("", ["http://a.example/", "https://b.example/#"], application_type="native")
+    assert refused.value.message_keys == (
+        "client.name",
+        "client.session_activity_missing",
+        "client.redirect_uri_https",
+        "client.redirect_uri_fragment",
+    )
+    assert "'http://a.example/': https is required" in refused.value.detail
+
+
+def test_level_that_can_be_reached_may_be_demanded(services: Services) -> None:
+    client, _ = services.clients.add("Atosi", [CALLBACK], minimum_acr=3)
+    assert client.minimum_acr == 3
+
+
+def test_unknown_client_is_refused_in_words(services: Services) -> None:
+    with pytest.raises(Refused, match="there is no client 'atosi'"):
+        services.clients.show("atosi")
