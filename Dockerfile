@@ -33,7 +33,6 @@ ENV PATH=/opt/idp/bin:$PATH \
     IDP_SERVER__PORT=8000 \
     IDP_DATABASE__URL=sqlite:////var/lib/idp/idp.db
 WORKDIR /var/lib/idp
-VOLUME /var/lib/idp
 USER 10001:10001
 
 FROM runtime AS demo
@@ -41,6 +40,7 @@ COPY --from=build-demo /opt/idp /opt/idp
 
 FROM runtime AS provider
 COPY --from=build /opt/idp /opt/idp
+VOLUME /var/lib/idp
 EXPOSE 8000
-HEALTHCHECK --interval=10s --timeout=4s --start-period=30s --retries=3 CMD ["python", "-c", "import http.client, os, sys; c = http.client.HTTPConnection('127.0.0.1', int(os.environ['IDP_SERVER__PORT']), timeout=3); c.request('GET', '/health/live'); sys.exit(c.getresponse().status != 200)"]
+HEALTHCHECK --interval=30s --timeout=10s --start-period=30s --start-interval=2s CMD ["python", "-c", "import http.client, sys; from idp.settings import load; s = load(); c = http.client.HTTPConnection('127.0.0.1', s.server.port, timeout=5); c.request('GET', s.issuer_path + '/health/live'); sys.exit(c.getresponse().status != 200)"]
 CMD ["idp", "serve"]
