@@ -60,9 +60,9 @@ _another_application = click.option(
 def serve(state: State, /, until_stdin_closes: bool, application: str | None) -> None:
     """Run the provider until SIGTERM or Ctrl-C; requests at hand are answered first."""
     settings = state.settings()
-    logs.set_up(settings.log)
     with state.services(settings) as services:
         services.signing_keys.ensure()
+    logs.set_up(settings.log)
     _share_made_up_key(settings)
     # Each process starts from nothing: no thread, lock or connection of this one is in it.
     multiprocessing.set_start_method("spawn", force=True)

@@ -1,0 +1,392 @@
+"""The command line: what it does, what it says, its exit codes, and that no secret is asked of its arguments."""
+
+import json
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import text
+
+from idp import schema
+from idp.cli import main
+from idp.store.schema import engine as plain_engine
+from tests.services.ports import free_port
+from tests.services.processes import DIRECT, ChildProcess
+
+PASSWORD = "vier losse woorden hier"
+CALLBACK = "http://127.0.0.1:8001/callback"
+
+
+class Installation:
+    """A folder in which `idp` is run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.config = folder / "idp.toml"
+
+    def run(self, *arguments: str, given: str | bytes = "", **environment: str) -> Result:
+        return CliRunner(env=environment).invoke(main, arguments, input=given)
+
+    def done(self, *arguments: str, given: str | bytes = "") -> Any:
+        """What the command answers in JSON; it must succeed."""
+        result = self.run("--json", *arguments, given=given)
+        assert result.exit_code == 0, result.stderr
+        return json.loads(result.stdout)
+
+    def refused(self, *arguments: str, code: int = 1, given: str | bytes = "") -> str:
+        """What the command says on standard error; it must fail with this exit code and say nothing else."""
+        result = self.run(*arguments, given=given)
+        assert result.exit_code == code, result.output
+        assert result.stdout == "" and "Traceback" not in result.stderr
+        return result.stderr
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Installation:
+    """A folder with nothing in it, the working folder of the command."""
+    for name in os.environ:
+        if name.startswith("IDP_"):
+            monkeypatch.delenv(name)
+    # What a command puts into the environment for its children goes with the test.
+    monkeypatch.setenv("IDP_CONFIG", "")
+    monkeypatch.chdir(tmp_path)
+    return Installation(tmp_path)
+
+
+@pytest.fixture
+def installation(empty: Installation) -> Installation:
+    empty.done("init")
+    return empty
+
+
+@pytest.fixture
+def linde(installation: Installation) -> Installation:
+    """An installation with organisation 10234."""
+    installation.done("org", "add", "10234", "--name", "De Linde", "--required-from", "2022-01-01")
+    return installation
+
+
+def words(message: str) -> str:
+    return re.sub(r"\s+", " ", message)
+
+
+# --- Setting up ------------------------------------------------------------------------------------------------------
+
+
+def test_idp_alone_says_what_to_do_first(empty: Installation) -> None:
+    result = empty.run()
+    assert result.exit_code == 0 and "Not initialised here: run `idp init`." in result.stdout
+
+
+def test_init_makes_configuration_database_and_keys_for_the_owner_alone(empty: Installation) -> None:
+    made = empty.done("init", "--issuer", "https://login.example.org")
+    assert made["config_made"] and made["migrations_applied"] and made["keys_made"] == ["RS256", "ES256"]
+    for file in (empty.config, empty.folder / "idp.db"):
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    result = empty.run()
+    assert "https://login.example.org: the database" in result.stdout and "is up to date" in result.stdout
+
+
+def test_init_again_overwrites_nothing(installation: Installation) -> None:
+    before = installation.config.read_text()
+    kids = [key["kid"] for key in installation.done("keys", "list")]
+    again = installation.done("init", "--issuer", "https://other.example.org")
+    assert not again["config_made"] and again["migrations_applied"] == [] and again["keys_made"] == []
+    assert installation.config.read_text() == before
+    assert [key["kid"] for key in installation.done("keys", "list")] == kids
+
+
+def test_init_in_another_folder_is_used_by_naming_its_configuration(empty: Installation) -> None:
+    empty.done("init", "elsewhere")
+    assert not empty.config.exists()
+    assert len(empty.done("--config", "elsewhere/idp.toml", "keys", "list")) == 2
+
+
+def test_two_installations_have_different_secret_keys(empty: Installation) -> None:
+    empty.done("init", "one")
+    empty.done("init", "two")
+    keys = {
+        re.findall('secret_key = "(.+)"', (empty.folder / name / "idp.toml").read_text())[0] for name in ("one", "two")
+    }
+    assert len(keys) == 2 and all(len(key) == 43 for key in keys)
+
+
+def test_init_with_an_issuer_that_cannot_be_leaves_nothing(empty: Installation) -> None:
+    assert "must be https" in words(empty.refused("init", "--issuer", "http://login.example.org", code=2))
+    assert list(empty.folder.iterdir()) == []
+
+
+def test_wrong_settings_are_told_in_words(installation: Installation) -> None:
+    installation.config.write_text(installation.config.read_text() + '\nlevl = "info"\n')
+    assert "unknown setting" in installation.refused("org", "list")
+
+
+def test_check_of_a_complete_database_agrees(installation: Installation) -> None:
+    assert installation.done("db", "check")["differences"] == []
+    assert installation.done("db", "upgrade")["migrations_applied"] == []
+
+
+def change_database(installation: Installation, statement: str) -> None:
+    engine = plain_engine(f"sqlite:///{installation.folder / 'idp.db'}")
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+
+
+def test_check_that_finds_a_difference_has_exit_code_3(installation: Installation) -> None:
+    change_database(installation, "DROP INDEX ix_sessions_live")
+    result = installation.run("db", "check")
+    assert result.exit_code == 3
+    assert result.stdout == "add index: ix_sessions_live\n" and "differs from this release" in result.stderr
+
+
+@pytest.mark.parametrize("command", [["org", "list"], ["serve"], ["worker"], ["keys", "list"]])
+def test_command_on_a_database_without_tables_names_the_way_out(empty: Installation, command: list[str]) -> None:
+    empty.done("init")
+    (empty.folder / "idp.db").unlink()
+    message = empty.refused(*command)
+    assert "run `idp db upgrade`" in message and schema.head() in message
+    assert "is empty: run `idp db upgrade`" in empty.run().stdout
+    assert not (empty.folder / "idp.db").exists()
+
+
+def test_database_that_cannot_be_reached_is_told_in_words(installation: Installation) -> None:
+    url = f"postgresql://idp@127.0.0.1:{free_port()}/idp"
+    result = installation.run("org", "list", IDP_DATABASE__URL=url)
+    assert result.exit_code == 1 and "the database cannot be used: " in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+# --- Organisations ---------------------------------------------------------------------------------------------------
+
+
+def test_postponement_is_set_and_taken_away(linde: Installation) -> None:
+    assert linde.done("org", "set", "10234", "--postpone-until", "2022-02-01")["postpone_until"] == "2022-02-01"
+    assert linde.done("org", "set", "10234", "--postpone-until", "")["postpone_until"] is None
+    assert linde.done("org", "show", "10234")["second_factor_required_from"] == "2022-01-01"
+
+
+def test_what_an_organisation_may_not_be_is_one_sentence_and_exit_code_1(linde: Installation) -> None:
+    message = linde.refused("org", "set", "10234", "--postpone-until", "2021-02-01")
+    assert message == "idp: postpone_until (2021-02-01) lies before second_factor_required_from (2022-01-01)\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--postpone-until", "1-2-2022"), ("--idle-timeout", "30"), ("--required-from", "2022-13-01")]
+)
+def test_value_in_a_wrong_form_is_wrong_usage(linde: Installation, option: str, value: str) -> None:
+    assert f"'{value}' is not a d" in words(linde.refused("org", "set", "10234", option, value, code=2))
+
+
+def test_setting_nothing_is_wrong_usage(linde: Installation) -> None:
+    assert "at least one thing" in linde.refused("org", "set", "10234", code=2)
+
+
+def test_timeouts_are_written_as_they_are_read(linde: Installation) -> None:
+    assert linde.done("org", "set", "10234", "--idle-timeout", "1m30s")["idle_timeout"] == "1m30s"
+    assert "idle_timeout                 1m30s" in linde.run("org", "show", "10234").stdout
+
+
+def test_json_may_be_asked_for_after_the_command_too(linde: Installation) -> None:
+    assert json.loads(linde.run("org", "list", "--json").stdout) == linde.done("org", "list")
+
+
+def test_list_for_people_is_a_table(linde: Installation) -> None:
+    lines = linde.run("org", "list").stdout.splitlines()
+    assert lines[0].split() == ["org_code", "name", "second_factor_required_from", "postpone_until"]
+    assert lines[1].split() == ["10234", "De", "Linde", "2022-01-01", "-"]
+
+
+# --- Accounts --------------------------------------------------------------------------------------------------------
+
+
+def add_user(installation: Installation, *options: str, given: str | bytes = "") -> Any:
+    return installation.done("user", "add", "10234", "anna", *options, given=given)
+
+
+@pytest.mark.parametrize("line_end", ["", "\n", "\r\n"])
+def test_password_comes_on_standard_input_without_its_line_end(linde: Installation, line_end: str) -> None:
+    assert add_user(linde, "--password-stdin", given=PASSWORD + line_end)["has_password"]
+    assert knows_password(linde, PASSWORD)
+
+
+def test_password_comes_from_a_file(linde: Installation) -> None:
+    file = linde.folder / "password"
+    file.write_text(PASSWORD + "\n")
+    add_user(linde, "--password-file", str(file))
+    assert knows_password(linde, PASSWORD)
+
+
+def test_password_comes_from_the_environment(linde: Installation) -> None:
+    result = linde.run("user", "add", "10234", "anna", IDP_NEW_PASSWORD=PASSWORD)
+    assert result.exit_code == 0, result.stderr
+    assert knows_password(linde, PASSWORD)
+
+
+def knows_password(installation: Installation, password: str) -> bool:
+    from idp.accounts.identify import Typed
+    from idp.cli.base import State
+
+    with State(installation.config).services() as services:
+        return services.answers._identification.verify(Typed.of("10234", "anna", password)) is not None
+
+
+def test_password_given_twice_is_wrong_usage(linde: Installation) -> None:
+    file = linde.folder / "password"
+    file.write_text(PASSWORD)
+    options = ["--password-stdin", "--password-file", str(file)]
+    assert "give the password once" in linde.refused("user", "add", "10234", "anna", *options, code=2)
+
+
+def test_without_a_terminal_nothing_is_asked(linde: Installation) -> None:
+    message = linde.refused("user", "add", "10234", "anna", code=2, given=f"{PASSWORD}\n{PASSWORD}\n")
+    assert "no terminal to ask for the password" in words(message)
+
+
+def test_password_that_is_no_text_is_wrong_usage(linde: Installation) -> None:
+    assert "not UTF-8" in linde.refused("user", "add", "10234", "anna", "--password-stdin", code=2, given=b"\xff" * 20)
+
+
+def test_weak_password_is_refused_without_being_repeated(linde: Installation) -> None:
+    message = linde.refused("user", "add", "10234", "anna", "--password-stdin", given="geheim123")
+    assert "too short" in message and "geheim123" not in message
+
+
+def test_account_is_shown_without_its_hash_and_blocked_and_unblocked(linde: Installation) -> None:
+    add_user(linde, "--without-password", "--name", "Anna de Wit", "--role", "service_desk")
+    shown = linde.done("user", "show", "10234", "ANNA")
+    assert shown["name"] == "Anna de Wit" and shown["role"] == "service_desk" and not shown["has_password"]
+    assert shown["second_factors"] == [] and "password_hash" not in shown
+    assert linde.done("user", "block", "10234", "anna")["blocked_at"]
+    assert linde.done("user", "unblock", "10234", "anna")["blocked_at"] is None
+    assert [each["username"] for each in linde.done("user", "list", "10234")] == ["anna"]
+
+
+def test_new_password_replaces_the_old_one(linde: Installation) -> None:
+    add_user(linde, "--password-stdin", given=PASSWORD)
+    linde.done("user", "set-password", "10234", "anna", "--password-stdin", given="een heel ander wachtwoord")
+    assert knows_password(linde, "een heel ander wachtwoord") and not knows_password(linde, PASSWORD)
+
+
+def parameters(command: click.Command, path: str = "idp") -> Iterator[tuple[str, click.Parameter]]:
+    for parameter in command.params:
+        yield f"{path} {parameter.name}", parameter
+    if isinstance(command, click.Group):
+        for name, each in command.commands.items():
+            yield from parameters(each, f"{path} {name}")
+
+
+def test_no_argument_or_option_takes_a_secret() -> None:
+    secretive = [
+        (path, parameter)
+        for path, parameter in parameters(main)
+        if re.search("password|secret|token", path.rsplit(" ", 1)[1])
+    ]
+    assert len(secretive) >= 7
+    for path, parameter in secretive:
+        is_flag = isinstance(parameter, click.Option) and parameter.is_flag
+        assert is_flag or isinstance(parameter.type, click.Path | click.Choice), path
+
+
+def test_every_command_answers_in_json_and_says_what_it_does() -> None:
+    def commands(group: click.Group) -> Iterator[click.Command]:
+        for each in group.commands.values():
+            yield from commands(each) if isinstance(each, click.Group) else [each]
+
+    for command in commands(main):
+        assert any("--json" in parameter.opts for parameter in command.params), command.name
+        assert command.help, command.name
+
+
+# --- Clients ---------------------------------------------------------------------------------------------------------
+
+
+def test_client_secret_is_shown_once(installation: Installation) -> None:
+    added = installation.done("client", "add", "--name", "Atosi", "--redirect-uri", CALLBACK, "--id", "atosi")
+    assert len(added["client_secret"]) == 43
+    shown = installation.done("client", "show", "atosi")
+    assert "client_secret" not in shown and added["client_secret"] not in json.dumps(shown)
+    assert [each["client_id"] for each in installation.done("client", "list")] == ["atosi"]
+
+
+def test_client_secret_goes_to_a_new_file_of_the_owner_and_nowhere_else(installation: Installation) -> None:
+    file = installation.folder / "secret"
+    options = ["--name", "Atosi", "--redirect-uri", CALLBACK, "--secret-file", str(file)]
+    added = installation.run("client", "add", *options)
+    assert added.exit_code == 0
+    secret = file.read_text()
+    assert len(secret) == 43 and secret not in added.output and stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert "exists: name a new file" in installation.refused("client", "add", *options)
+    assert file.read_text() == secret and len(installation.done("client", "list")) == 1
+
+
+def test_refused_client_leaves_no_secret_file(installation: Installation) -> None:
+    file = installation.folder / "secret"
+    options = ["--name", "Atosi", "--redirect-uri", "http://app.example/", "--secret-file", str(file)]
+    assert "https is required" in installation.refused("client", "add", *options)
+    assert not file.exists()
+
+
+def test_refresh_tokens_make_refreshes_count_as_activity(installation: Installation) -> None:
+    options = ["--name", "Atosi", "--redirect-uri", CALLBACK, "--refresh-tokens"]
+    added = installation.done("client", "add", *options)
+    assert added["grant_types"] == ["authorization_code", "refresh_token"]
+    assert added["session_activity"] == "token_refresh"
+
+
+def test_browser_client_must_choose_how_it_tells_of_activity(installation: Installation) -> None:
+    options = ["--name", "Atosi", "--redirect-uri", CALLBACK, "--type", "browser"]
+    assert "must choose how it tells" in installation.refused("client", "add", *options)
+    assert "client_secret" not in installation.done("client", "add", *options, "--session-activity", "reported")
+
+
+# --- As processes ----------------------------------------------------------------------------------------------------
+
+
+def environment(**values: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
+    root = str(Path(__file__).parents[1])
+    return inherited | {"PYTHONPATH": root} | values
+
+
+def test_command_as_a_process_fails_with_one_line_and_its_exit_code(installation: Installation) -> None:
+    command = [sys.executable, "-m", "idp.cli", "org", "show", "99999"]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "idp: there is no organisation '99999'\n"
+
+
+def test_serve_answers_runs_the_worker_and_ends_in_order(installation: Installation) -> None:
+    port = free_port()
+    issuer = f"http://localhost:{port}"
+    server = ChildProcess(
+        [sys.executable, "-m", "idp.cli", "serve"],
+        environment=environment(IDP_ISSUER=issuer, IDP_SERVER__PORT=str(port), IDP_SERVER__WORKERS="1"),
+        folder=installation.folder,
+    )
+    with server:
+        server.wait_until_answers(f"http://127.0.0.1:{port}/health/ready", timeout=90)
+        with DIRECT.open(f"http://127.0.0.1:{port}/.well-known/openid-configuration") as answer:
+            assert json.load(answer)["issuer"] == issuer
+        server.wait_for_output("the worker has started", timeout=60)
+        os.kill(server.pid, signal.SIGTERM)
+        assert server.wait_for_exit(timeout=60) == 0
+    assert "the worker has stopped" in server.output()
+
+
+def test_worker_ends_when_its_standard_input_does(installation: Installation) -> None:
+    command = [sys.executable, "-m", "idp.cli", "worker", "--until-stdin-closes"]
+    ended = subprocess.run(
+        command, input=b"", capture_output=True, env=environment(), cwd=installation.folder, timeout=60, check=False
+    )
+    assert ended.returncode == 0
+    assert b"the worker has stopped" in ended.stderr
