@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any, Never
 
 from idp.kernel.levels import AcrValues
+from idp.oidc.claims import BY_SCOPE, names_for
 from idp.oidc.clients import LOOPBACK_HOSTS, Client
 from idp.oidc.errors import SentToClient, ShownToEndUser, plain_description
 from idp.oidc.parameters import Parameters
@@ -54,6 +55,12 @@ class AuthorizationRequest:
     def is_silent(self) -> bool:
         return "none" in self.prompt
 
+    @property
+    def consent_scope(self) -> frozenset[str]:
+        """What has to be allowed: the scope, and those values that claims asked for by name belong to."""
+        wished = {name for section in self.claims.values() for name in section} - names_for(self.scope)
+        return frozenset(self.scope) | {value for value, names in BY_SCOPE.items() if wished & set(names)}
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -90,9 +97,9 @@ def validate(
         max_age_seconds=checked.max_age(),
         claims=(claims := checked.claims()),
         acr_values=checked.acr_values(claims),
-        acr_is_essential=bool((claims.get("id_token", {}).get("acr") or {}).get("essential")),
+        acr_is_essential=bool(_wish(claims, "acr").get("essential")),
         login_hint=checked.limited("login_hint", 500),
-        hinted_sub=checked.hinted_sub(hinted_sub),
+        hinted_sub=checked.hinted_sub(hinted_sub, claims),
         ui_locales=checked.limited("ui_locales", 200),
     )
     return request, client
@@ -236,34 +243,63 @@ class _Checked:
         return min(int(value), LONGEST_MAX_AGE)
 
     def claims(self) -> dict[str, Any]:
+        """The wishes that this client can have fulfilled (OIDC Core 5.5), in the form {section: {claim: wish}}."""
         value = self.limited("claims", 8000)
         if value is None:
             return {}
         try:
-            asked = json.loads(value)
+            asked = json.loads(value, parse_constant=_no_json)
         except (ValueError, RecursionError):
             self._refuse("invalid_request", "claims is not JSON")
         if not isinstance(asked, dict):
             self._refuse("invalid_request", "claims is not a JSON object")
-        sections = {name: asked.get(name) for name in ("id_token", "userinfo") if asked.get(name) is not None}
+        sections: dict[str, Any] = {
+            name: asked[name] for name in ("id_token", "userinfo") if asked.get(name) is not None
+        }
         for section in sections.values():
             if not isinstance(section, dict) or not all(
                 wish is None or isinstance(wish, dict) for wish in section.values()
             ):
                 self._refuse("invalid_request", "claims does not have the form of OIDC Core 5.5")
-        return sections
+        possible = {"acr", *names_for(self._client.scope.split())}
+        return {
+            name: {claim: _plain(wish or {}) for claim, wish in section.items() if claim in possible}
+            for name, section in sections.items()
+        }
 
     def acr_values(self, claims: dict[str, Any]) -> tuple[str, ...]:
-        wish = claims.get("id_token", {}).get("acr") or {}
-        by_claim = [wish["value"]] if isinstance(wish.get("value"), str) else wish.get("values") or []
-        listed = [value for value in by_claim if isinstance(value, str)] if isinstance(by_claim, list) else []
-        return tuple(listed) + tuple((self.limited("acr_values", 1000) or "").split())
+        wish = _wish(claims, "acr")
+        by_claim = [wish["value"]] if "value" in wish else wish.get("values", [])
+        return (*by_claim, *(self.limited("acr_values", 1000) or "").split())
 
-    def hinted_sub(self, hinted_sub: Callable[[str], str | None]) -> str | None:
-        hint = self.limited("id_token_hint", 8000)
+    def hinted_sub(self, hinted_sub: Callable[[str], str | None], claims: dict[str, Any]) -> str | None:
+        """The one person whom the answer may be about, by hint or by name (OIDC Core 3.1.2.2)."""
+        hint, named = self.limited("id_token_hint", 8000), _wish(claims, "sub").get("value")
         if hint is None:
-            return None
+            return named
         sub = hinted_sub(hint)
         if sub is None:
             self._refuse("invalid_request", "id_token_hint is not an ID token of this issuer")
+        if named not in (None, sub):
+            self._refuse("invalid_request", "id_token_hint and the sub claim name different people")
         return sub
+
+
+def _wish(claims: dict[str, Any], name: str) -> dict[str, Any]:
+    """What is wished of a claim of the ID token; empty when nothing particular is."""
+    wish: dict[str, Any] = claims.get("id_token", {}).get(name, {})
+    return wish
+
+
+def _plain(wish: dict[str, Any]) -> dict[str, Any]:
+    """The members of a wish that mean something here; our claims that can be wished by value are text."""
+    plain: dict[str, Any] = {"essential": True} if wish.get("essential") is True else {}
+    if isinstance(wish.get("value"), str):
+        plain["value"] = wish["value"]
+    if isinstance(wish.get("values"), list):
+        plain["values"] = [value for value in wish["values"] if isinstance(value, str)]
+    return plain
+
+
+def _no_json(constant: str) -> Never:
+    raise ValueError(f"{constant} is no JSON")

@@ -377,7 +377,7 @@ class Answers:
             return Advanced(look.interaction.id, "consent")
 
         def record(unit: Unit, present: Look) -> dict[str, Any]:
-            scope = frozenset(present.request.scope)
+            scope = present.request.consent_scope
             if present.account_id is None:
                 return {}
             if not present.client.first_party:

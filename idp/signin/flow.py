@@ -306,7 +306,7 @@ class Flow:
             requested_levels=requested_levels(request, self.acr),
             acr_is_essential=request.acr_is_essential,
             client_minimum=client.minimum_acr or PASSWORD,
-            scope=frozenset(request.scope),
+            scope=request.consent_scope,
             first_party=client.first_party,
             anybody_can_pose_as_it=anybody_can_pose_as(client, request.redirect_uri),
         )

@@ -99,7 +99,7 @@ def enrol_second_factor(look: Look) -> Response:
 
 def consent(look: Look) -> Response:
     """What the application would get, with the real values."""
-    known = claims.userinfo(_person(look), look.request.scope, look.request.claims)
+    known = claims.userinfo(_person(look), look.request.consent_scope, look.request.claims)
     listed = [(key, str(known[name])) for name, key in CONSENT_KEYS.items() if name in known]
     return _page(
         look,

@@ -274,7 +274,8 @@ class Provider:
 
     def key_set(self) -> KeySet:
         """The published keys, as a client reads them."""
-        return KeySet.import_key_set(body(self.get("/jwks")))
+        keys: Any = body(self.get("/jwks"))
+        return KeySet.import_key_set(keys)
 
     def decoded(self, id_token: str) -> jwt.Token:
         """Header and claims of a token whose signature verifies with a published key."""
@@ -316,9 +317,13 @@ class Browser:
         """`prompt=none`."""
         return Answer.read(self.authorize(party, prompt="none", **changes))
 
-    def sign_in(self, party: RelyingParty, who: Somebody, decision: str = "allow", **changes: Parameter) -> Answer:
-        """The whole journey of somebody who answers every prompt."""
-        return Answer.read(self.finish(self.authorize(party, **changes), who, decision))
+    def sign_in(self, party: RelyingParty, who: Somebody, **changes: Parameter) -> Answer:
+        """The whole journey of somebody who answers every prompt, and allows what is asked."""
+        return Answer.read(self.finish(self.authorize(party, **changes), who))
+
+    def deny(self, party: RelyingParty, who: Somebody, **changes: Parameter) -> Answer:
+        """The journey of somebody who signs in and then allows nothing."""
+        return Answer.read(self.finish(self.authorize(party, **changes), who, "deny"))
 
     def finish(self, response: TestResponse, who: Somebody, decision: str = "allow") -> TestResponse:
         """Goes on from a redirect of ours until the response leads back to the client."""

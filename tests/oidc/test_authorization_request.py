@@ -522,7 +522,7 @@ def test_hint_of_another_issuer_or_without_signature_is_refused(
 def test_silent_request_never_shows_a_page_of_ours(provider: Provider, browser: Browser) -> None:
     party = provider.client(first_party=False)
     assert browser.silent(party).values["error"] == "login_required"
-    browser.sign_in(party, provider.somebody(), decision="deny")
+    browser.deny(party, provider.somebody())
     assert browser.silent(party).values["error"] == "consent_required"
 
 
@@ -536,6 +536,6 @@ def test_consent_once_given_answers_later_silent_requests(provider: Provider) ->
 
 def test_refused_consent_is_access_denied_with_state_and_issuer(provider: Provider, browser: Browser) -> None:
     party = provider.client(first_party=False)
-    answer = browser.sign_in(party, provider.somebody(), decision="deny")
+    answer = browser.deny(party, provider.somebody())
     assert (answer.values["error"], answer.values["state"]) == ("access_denied", "st4te")
     assert answer.values["iss"] == provider.issuer

@@ -47,7 +47,7 @@ def test_error_arrives_the_way_that_was_asked_for_and_no_other(
 @EVERY_MODE
 def test_denial_arrives_the_way_that_was_asked_for(provider: Provider, browser: Browser, mode: str) -> None:
     party = provider.client(first_party=False)
-    answer = browser.sign_in(party, provider.somebody(), decision="deny", response_mode=mode)
+    answer = browser.deny(party, provider.somebody(), response_mode=mode)
     assert _parts(answer)[mode] == {"error", "error_description", "state", "iss"}
 
 
