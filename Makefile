@@ -29,12 +29,13 @@ test-long: ## Run the tests with the long ones (many examples, many rounds, real
 	@$(BOOTSTRAP) test
 	@IDP_TEST_LONG=1 $(PYTEST) $(ARGS)
 
-check: ## Run the linters, the type checker and the rules about layers
+check: ## Run the linters, the type checker and the rules about layers and templates
 	@$(BOOTSTRAP) check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy --strict idp tools tests/services
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.template_lint
 
 format: ## Put the code in the form that `make check` wants
 	@$(BOOTSTRAP) check

@@ -1,7 +1,10 @@
 """What developers and machines run around the product; nothing here is part of it.
 
-bootstrap.py   makes `.venv` as `uv.lock` says and finds or installs what the tests need from the system
-browser.py     where Chromium is on this machine
+bootstrap.py         makes `.venv` as `uv.lock` says and finds or installs what the tests need from the system
+browser.py           where Chromium is on this machine
+template_lint.py     what no template may contain; part of `make check`
+draft_migration.py   the next migration, drafted from the models
+screenshots.py       the pictures in `docs/`, drawn by a browser
 
-Both use the standard library only: they run before anything is installed.
+The first two use the standard library only: they run before anything is installed.
 """
