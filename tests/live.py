@@ -93,7 +93,7 @@ class LiveProvider:
             "passwords": WEAK_HASH,
             "egress": {"allow_loopback": True},
             **settings,
-            "server": {"port": self.port, "workers": workers},
+            "server": {"port": self.port, "workers": workers, "worker_embedded": False},
         }
         self.app = create_app(Settings(**given), clock_later(later))
         self.services: Services = self.app.extensions["idp"]

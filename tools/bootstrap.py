@@ -111,7 +111,8 @@ def sync(packages: str) -> None:
     uv = installed_uv()
     STAMP.unlink(missing_ok=True)
     print(f"Installing the packages of uv.lock into {VENV.name} ...", flush=True)
-    run([uv, "sync", "--locked", *SYNC[packages]], env=uv_environment())
+    # Compiled now: where Python may not write beside the packages, every process would compile them again.
+    run([uv, "sync", "--locked", "--compile-bytecode", *SYNC[packages]], env=uv_environment())
     STAMP.write_text(json.dumps({"packages": packages, "fingerprint": fingerprint()}) + "\n")
 
 
