@@ -20,7 +20,7 @@ from idp.sessions.models import Session
 from idp.signin.interaction import Interaction
 from idp.wiring import Services
 from tests.attacks.parallel import Died, Node, often, run
-from tests.attacks.world import STEP, Browser, Page, World
+from tests.attacks.world import STEP, Browser, Page, World, mutation
 from tests.conftest import WEAK_HASH, is_long
 from tests.factories import Somebody, SomeClient
 
@@ -163,6 +163,7 @@ def test_a01_a_right_code_after_five_wrong_ones_waits_and_is_not_used_up(world: 
     assert world.outcomes(SecondFactorChecked) == ["wrong"] * FREE_TRIES + ["right"]
 
 
+@mutation
 def test_a01_without_paying_the_sixth_code_would_be_taken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Attempts, "pay", lambda *_: Paid(1, None))
     client, anna = world.make.client(), world.make.person(totp=True)
@@ -261,6 +262,7 @@ def test_a03_parallel_passwords_with_a_slow_verification_are_evaluated_five_time
     assert len(world.events(AttemptRefused)) == times - FREE_TRIES
 
 
+@mutation
 def test_a03_counting_after_the_verification_would_let_all_of_them_through(world: World, database_url: str) -> None:
     client, anna = world.make.client(), world.make.person()
     attacks = spread(Attack(client, anna, 0, check_then_count), 12)
@@ -391,6 +393,7 @@ def test_a09_one_code_on_two_processes_is_accepted_once(world: World, database_u
     assert world.outcomes(SecondFactorChecked).count("right") == rounds
 
 
+@mutation
 def test_a09_without_the_condition_both_would_be_accepted(world: World, database_url: str) -> None:
     client, anna = world.make.client(), world.make.person(totp=True)
     ours, theirs = run(replay_code, [Replay(client, anna, 3, forget_steps)] * 2, database_url, world.clock.now())

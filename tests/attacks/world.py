@@ -21,6 +21,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
+import pytest
 from flask import Flask
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session as Unit
@@ -40,6 +41,8 @@ STEP = timedelta(seconds=30)
 SESSION_COOKIE = "__Host-idp_session"
 BINDING_COOKIE = "__Host-idp_browser"
 FORM = "application/x-www-form-urlencoded"
+# A test that takes a defence away shows that the attack then succeeds; once is enough.
+mutation = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 EVALUATED = ("right", "wrong", "used")
 
 
