@@ -4,9 +4,11 @@ import json
 import os
 import re
 import signal
+import socket
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ from sqlalchemy import text
 from idp import schema
 from idp.cli import main
 from idp.store.schema import engine as plain_engine
-from tests.services.ports import free_port
+from tests.services.ports import free_port, is_free
 from tests.services.processes import DIRECT, ChildProcess
 
 PASSWORD = "vier losse woorden hier"
@@ -365,18 +367,43 @@ def test_command_as_a_process_fails_with_one_line_and_its_exit_code(installation
     assert ended.stderr == "idp: there is no organisation '99999'\n"
 
 
+def test_serve_on_a_port_that_is_taken_says_so(installation: Installation) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = installation.run("serve", IDP_SERVER__PORT=str(port))
+    assert result.exit_code == 1
+    assert result.stderr == f"idp: cannot listen on 127.0.0.1, port {port}: Address already in use\n"
+
+
+def serving(installation: Installation, port: int) -> ChildProcess:
+    values = {"IDP_ISSUER": f"http://localhost:{port}", "IDP_SERVER__PORT": str(port), "IDP_SERVER__WORKERS": "1"}
+    command = [sys.executable, "-m", "idp.cli", "serve"]
+    return ChildProcess(command, environment=environment(**values), folder=installation.folder)
+
+
+def test_serve_that_is_killed_leaves_nothing_behind(installation: Installation) -> None:
+    port = free_port()
+    with serving(installation, port) as server:
+        server.wait_until_answers(f"http://127.0.0.1:{port}/health/ready", timeout=90)
+        server.wait_for_output("the worker has started", timeout=60)
+        os.kill(server.pid, signal.SIGKILL)
+        server.wait_for_exit()
+        for _ in range(300):
+            if is_free(port) and "the worker has stopped" in server.output():
+                break
+            time.sleep(0.1)
+        assert is_free(port)
+        assert "the worker has stopped" in server.output()
+
+
 def test_serve_answers_runs_the_worker_and_ends_in_order(installation: Installation) -> None:
     port = free_port()
-    issuer = f"http://localhost:{port}"
-    server = ChildProcess(
-        [sys.executable, "-m", "idp.cli", "serve"],
-        environment=environment(IDP_ISSUER=issuer, IDP_SERVER__PORT=str(port), IDP_SERVER__WORKERS="1"),
-        folder=installation.folder,
-    )
-    with server:
+    with serving(installation, port) as server:
         server.wait_until_answers(f"http://127.0.0.1:{port}/health/ready", timeout=90)
         with DIRECT.open(f"http://127.0.0.1:{port}/.well-known/openid-configuration") as answer:
-            assert json.load(answer)["issuer"] == issuer
+            assert json.load(answer)["issuer"] == f"http://localhost:{port}"
         server.wait_for_output("the worker has started", timeout=60)
         os.kill(server.pid, signal.SIGTERM)
         assert server.wait_for_exit(timeout=60) == 0

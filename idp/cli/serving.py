@@ -9,6 +9,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ from granian.server import Server
 
 from idp import create_app
 from idp.cli import logs
-from idp.cli.base import Command, State, pass_state
+from idp.cli.base import Command, Failure, State, pass_state
 from idp.jobs.schedule import tasks
 from idp.jobs.worker import Worker
 from idp.settings import DEFAULT_ORIGIN, Settings, load
@@ -37,6 +38,7 @@ ENDS_WITHIN_SECONDS = 30
 
 def application() -> Flask:
     """What each of granian's worker processes runs."""
+    _end_with_parent()
     settings = load()
     logs.set_up(settings.log)
     return create_app(settings)
@@ -60,6 +62,7 @@ _another_application = click.option(
 def serve(state: State, /, until_stdin_closes: bool, application: str | None) -> None:
     """Run the provider until SIGTERM or Ctrl-C; requests at hand are answered first."""
     settings = state.settings()
+    _require_free(settings.server.host, settings.server.port)
     with state.services(settings) as services:
         services.signing_keys.ensure()
     logs.set_up(settings.log)
@@ -92,8 +95,8 @@ def serve(state: State, /, until_stdin_closes: bool, application: str | None) ->
 def worker(state: State, /, until_stdin_closes: bool, application: str | None) -> None:
     """Do what nobody asks for, until SIGTERM or Ctrl-C: end idle sessions, delete what is expired."""
     settings = state.settings()
-    logs.set_up(settings.log)
     with state.app(settings, _factory(application) if application else create_app) as app:
+        logs.set_up(settings.log)
         services: Services = app.extensions["idp"]
         every = tasks(services.units, services.clock, services.sessions, settings.sign_in.request_lifetime)
         working = Worker(every, services.clock, app.app_context)
@@ -104,6 +107,30 @@ def worker(state: State, /, until_stdin_closes: bool, application: str | None) -
         log.info("the worker has started")
         working.run()
         log.info("the worker has stopped")
+
+
+def _require_free(host: str, port: int) -> None:
+    """Raises Failure when something listens there: granian would share the port, and each get half of what comes."""
+    family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family, kind, protocol) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            raise Failure(f"cannot listen on {host}, port {port}: {error.strerror}") from error
+
+
+def _end_with_parent() -> None:
+    """This process ends soon after the one that started it, however that ended."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        waiting = Event()
+        while os.getppid() == parent:
+            waiting.wait(1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    Thread(target=watch, name="watches the parent process", daemon=True).start()
 
 
 def _at_end_of_stdin(stop: Callable[[], None]) -> None:
