@@ -96,7 +96,8 @@ class Keys:
         """
         try:
             decoded = jwt.decode(token, self._fresh().verifying, algorithms=list(ALGORITHMS))
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, TypeError):
+            # joserfc raises TypeError for header members of another type than the specification gives them.
             return None
         claims = decoded.claims
         is_ours = claims.get("iss") == issuer and decoded.header.get("typ") == "JWT" and "auth_time" in claims
@@ -110,7 +111,7 @@ class Keys:
 
     def _parse(self, rows: Sequence[SigningKey], now: datetime) -> _Known:
         signing: dict[str, Callable[[dict[str, str], dict[str, Any]], str]] = {}
-        for row in rows:
+        for row in sorted(rows, key=lambda row: row.signs_from):
             if row.signs_from <= now:
                 signing[row.alg] = self._signer(row)
         published = {"keys": [row.public_jwk for row in rows]}

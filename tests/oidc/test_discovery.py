@@ -1,0 +1,278 @@
+"""What the provider says about itself is true: each advertised value works, what is not advertised is refused.
+
+OpenID Connect Discovery 3 and 4, RFC 8414 2, RFC 9207 3.
+"""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from babel.core import Locale
+
+from idp.kernel.levels import AcrValues
+from idp.oidc import discovery
+from tests.conftest import ISSUER
+from tests.oidc.journeys import Answer, Browser, Provider, RelyingParty, body, error, form_encoded
+from tests.web.reading import Page
+
+# What the application says is compared with this below; here it only gives the tests their parameters.
+METADATA = discovery.metadata(ISSUER, highest_level=3)
+
+
+def _each(name: str) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("value", METADATA[name])
+
+
+@pytest.fixture
+def metadata(provider: Provider) -> dict[str, Any]:
+    return body(provider.get("/.well-known/openid-configuration"))
+
+
+def test_document_is_public_json_that_may_be_kept_for_a_while(provider: Provider, metadata: dict[str, Any]) -> None:
+    response = provider.get("/.well-known/openid-configuration")
+    assert metadata == METADATA
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert response.headers["Cache-Control"] == "public, max-age=300"
+    assert "Set-Cookie" not in response.headers
+
+
+def test_document_has_what_discovery_requires(provider: Provider, metadata: dict[str, Any]) -> None:
+    required = {
+        "issuer",
+        "authorization_endpoint",
+        "token_endpoint",
+        "userinfo_endpoint",
+        "jwks_uri",
+        "response_types_supported",
+        "subject_types_supported",
+        "id_token_signing_alg_values_supported",
+    }
+    assert required <= set(metadata)
+    assert metadata["issuer"] == provider.issuer
+    assert "RS256" in metadata["id_token_signing_alg_values_supported"]
+    assert "none" not in metadata["id_token_signing_alg_values_supported"]
+    assert all(value not in (None, "", []) for value in metadata.values())
+    for name, value in metadata.items():
+        if name.endswith(("_endpoint", "_uri")):
+            assert value.startswith(provider.issuer + "/")
+            assert not urlsplit(value).query and not urlsplit(value).fragment
+
+
+@pytest.mark.parametrize("name", discovery.PATHS)
+def test_every_endpoint_is_where_it_says(provider: Provider, metadata: dict[str, Any], name: str) -> None:
+    path = metadata[name].removeprefix(provider.issuer)
+    expected = {
+        "authorization_endpoint": 400,
+        "token_endpoint": 405,
+        "userinfo_endpoint": 401,
+        "jwks_uri": 200,
+        "end_session_endpoint": 200,
+    }
+    assert provider.get(path).status_code == expected[name]
+
+
+# Each advertised value sees success
+
+
+@_each("response_types_supported")
+def test_response_type_works(party: RelyingParty, value: str) -> None:
+    assert party.signed_in(response_type=value)["id_token"]
+
+
+@_each("response_modes_supported")
+def test_response_mode_works(provider: Provider, party: RelyingParty, browser: Browser, value: str) -> None:
+    answer = browser.sign_in(party, provider.somebody(), response_mode=value)
+    carried = {"query": answer.query, "fragment": answer.fragment, "form_post": answer.form}[value]
+    assert body(party.redeem(carried["code"]))
+
+
+@_each("grant_types_supported")
+def test_grant_type_works(party: RelyingParty, value: str) -> None:
+    tokens = party.signed_in()
+    uses: dict[str, Callable[[], Any]] = {
+        "authorization_code": lambda: tokens["access_token"],
+        "refresh_token": lambda: body(party.refresh(tokens["refresh_token"]))["access_token"],
+    }
+    assert uses[value]()
+
+
+@_each("subject_types_supported")
+def test_subject_type_is_what_clients_see(provider: Provider, value: str) -> None:
+    who = provider.somebody()
+    seen = {provider.claims(provider.client().signed_in(who)["id_token"])["sub"] for _ in range(2)}
+    assert {1: "public", 2: "pairwise"}[len(seen)] == value
+
+
+@_each("id_token_signing_alg_values_supported")
+def test_signing_algorithm_works(provider: Provider, value: str) -> None:
+    tokens = provider.client(id_token_signed_response_alg=value).signed_in()
+    assert provider.decoded(tokens["id_token"]).header["alg"] == value
+
+
+@_each("token_endpoint_auth_methods_supported")
+def test_client_authentication_works(provider: Provider, value: str) -> None:
+    kind = "browser" if value == "none" else "web"
+    party = provider.client(token_endpoint_auth_method=value, application_type=kind)
+    assert body(party.refresh(party.signed_in()["refresh_token"]))
+
+
+@_each("code_challenge_methods_supported")
+def test_code_challenge_method_works(party: RelyingParty, value: str) -> None:
+    assert party.signed_in(code_challenge_method=value)
+
+
+@_each("scopes_supported")
+def test_scope_works(party: RelyingParty, value: str) -> None:
+    assert value in party.signed_in(scope=f"openid {value}")["scope"].split()
+
+
+@_each("claims_supported")
+def test_claim_is_given_to_who_asks_for_it(provider: Provider, party: RelyingParty, value: str) -> None:
+    who = provider.somebody(given_name="Anna", family_name="de Wit", locale="nl-NL")
+    tokens = party.signed_in(who)
+    given = provider.claims(tokens["id_token"]) | body(provider.userinfo(tokens["access_token"]))
+    assert given[value] not in (None, "", [])
+
+
+@_each("acr_values_supported")
+def test_level_can_be_reached_and_is_stated(provider: Provider, party: RelyingParty, value: str) -> None:
+    tokens = party.signed_in(provider.somebody(totp=True), acr_values=value)
+    assert provider.claims(tokens["id_token"])["acr"] == value
+
+
+@_each("prompt_values_supported")
+def test_prompt_works(provider: Provider, browser: Browser, value: str) -> None:
+    party, who = provider.client(first_party=False), provider.somebody()
+    browser.sign_in(party, who)
+    asked = browser.authorize(party, prompt=value)
+    if value == "none":
+        assert "code" in Answer.read(asked).values
+    else:
+        meets = {"login": "identify", "select_account": "identify", "consent": "consent"}[value]
+        assert asked.headers["Location"].endswith(f"/{meets}")
+
+
+@_each("display_values_supported")
+def test_display_works(party: RelyingParty, value: str) -> None:
+    assert party.signed_in(display=value)
+
+
+@_each("ui_locales_supported")
+def test_language_works(party: RelyingParty, browser: Browser, value: str) -> None:
+    assert str(Locale.parse(value, sep="-")) == value
+    page = browser.get(browser.authorize(party, ui_locales=f"xx {value}").headers["Location"])
+    assert Page.read(page.text).root.one("html").attributes["lang"] == value
+
+
+@pytest.mark.parametrize("value", sorted(name for name, said in METADATA.items() if said is True))
+def test_capability_that_is_said_to_be_there_is(provider: Provider, party: RelyingParty, value: str) -> None:
+    if value == "claims_parameter_supported":
+        tokens = party.signed_in(scope="openid", claims='{"userinfo": {"name": null}}')
+        assert body(provider.userinfo(tokens["access_token"]))["name"]
+    else:
+        assert value == "authorization_response_iss_parameter_supported"
+        assert provider.browser().silent(party).values["iss"] == provider.issuer
+
+
+@pytest.mark.parametrize("value", sorted(name for name, said in METADATA.items() if said is False))
+def test_capability_that_is_said_to_be_missing_is_refused(party: RelyingParty, browser: Browser, value: str) -> None:
+    parameter = value.removesuffix("_supported").removesuffix("_parameter")
+    answer = Answer.read(browser.authorize(party, **{parameter: "https://app.example/x"}))
+    assert answer.values["error"] == f"{parameter}_not_supported"
+
+
+def test_levels_above_what_there_is_are_not_advertised(provider: Provider, metadata: dict[str, Any]) -> None:
+    acr = AcrValues(provider.issuer)
+    assert [acr.level(value) for value in metadata["acr_values_supported"]] == [1, 2, 3]
+
+
+# What is not advertised is refused
+
+
+@pytest.mark.parametrize(
+    "value", ["token", "id_token", "id_token token", "code id_token", "code token", "code id_token token", "none"]
+)
+def test_response_type_that_is_not_advertised_is_refused(
+    metadata: dict[str, Any], party: RelyingParty, browser: Browser, value: str
+) -> None:
+    assert value not in metadata["response_types_supported"]
+    assert Answer.read(browser.authorize(party, response_type=value)).query["error"] == "unsupported_response_type"
+
+
+@pytest.mark.parametrize("value", ["jwt", "query.jwt", "fragment.jwt", "form_post.jwt", "web_message"])
+def test_response_mode_that_is_not_advertised_is_refused(
+    metadata: dict[str, Any], party: RelyingParty, browser: Browser, value: str
+) -> None:
+    assert value not in metadata["response_modes_supported"]
+    assert Answer.read(browser.authorize(party, response_mode=value)).query["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "implicit",
+        "password",
+        "client_credentials",
+        "urn:ietf:params:oauth:grant-type:device_code",
+        "urn:ietf:params:oauth:grant-type:jwt-bearer",
+        "urn:ietf:params:oauth:grant-type:token-exchange",
+        "urn:openid:params:grant-type:ciba",
+    ],
+)
+def test_grant_type_that_is_not_advertised_is_refused(
+    metadata: dict[str, Any], party: RelyingParty, value: str
+) -> None:
+    assert value not in metadata["grant_types_supported"]
+    shown = {"username": "anna", "password": "x", "assertion": "x", "device_code": "x", "subject_token": "x"}
+    assert error(party.token({"grant_type": value, **shown})) == "unsupported_grant_type"
+
+
+@pytest.mark.parametrize("value", ["private_key_jwt", "client_secret_jwt", "tls_client_auth"])
+def test_client_authentication_that_is_not_advertised_is_refused(
+    provider: Provider, metadata: dict[str, Any], party: RelyingParty, value: str
+) -> None:
+    assert value not in metadata["token_endpoint_auth_methods_supported"]
+    shown = {
+        "grant_type": "authorization_code",
+        "code": "x",
+        "client_id": party.client_id,
+        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+        "client_assertion": "e30.e30.e30",
+    }
+    assert error(provider.post("/token", form_encoded(shown)), 401) == "invalid_client"
+
+
+@pytest.mark.parametrize("value", ["plain", "S512"])
+def test_code_challenge_method_that_is_not_advertised_is_refused(
+    metadata: dict[str, Any], party: RelyingParty, browser: Browser, value: str
+) -> None:
+    assert value not in metadata["code_challenge_methods_supported"]
+    assert Answer.read(browser.authorize(party, code_challenge_method=value)).values["error"] == "invalid_request"
+
+
+def test_prompt_that_is_not_advertised_is_refused(
+    metadata: dict[str, Any], party: RelyingParty, browser: Browser
+) -> None:
+    assert "create" not in metadata["prompt_values_supported"]
+    assert Answer.read(browser.authorize(party, prompt="create")).values["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "registration_endpoint",
+        "introspection_endpoint",
+        "revocation_endpoint",
+        "device_authorization_endpoint",
+        "pushed_authorization_request_endpoint",
+        "check_session_iframe",
+    ],
+)
+def test_endpoint_that_is_not_there_is_not_advertised(metadata: dict[str, Any], endpoint: str) -> None:
+    assert endpoint not in metadata
+
+
+@pytest.mark.parametrize("name", ["openid-configuration/", "OpenID-configuration", "openid-configuration.json"])
+def test_other_spellings_of_the_address_find_nothing(provider: Provider, name: str) -> None:
+    assert provider.get(f"/.well-known/{name}").status_code == 404
