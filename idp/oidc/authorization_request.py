@@ -97,7 +97,7 @@ def validate(
         max_age_seconds=checked.max_age(),
         claims=(claims := checked.claims()),
         acr_values=checked.acr_values(claims),
-        acr_is_essential=bool(_wish(claims, "acr").get("essential")),
+        acr_is_essential=_asks_for_essential_value(_wish(claims, "acr")),
         login_hint=checked.limited("login_hint", 500),
         hinted_sub=checked.hinted_sub(hinted_sub, claims),
         ui_locales=checked.limited("ui_locales", 200),
@@ -108,6 +108,14 @@ def validate(
 def requested_levels(request: AuthorizationRequest, acr: AcrValues) -> tuple[int, ...]:
     """The known levels among those asked for."""
     return tuple(acr.known(request.acr_values))
+
+
+def _asks_for_essential_value(wish: dict[str, Any]) -> bool:
+    """True when one of the values has to be reached; without any, it is only the claim that has to be there.
+
+    OIDC Core 5.5.1.1.
+    """
+    return bool(wish.get("essential")) and ("value" in wish or "values" in wish)
 
 
 def anybody_can_pose_as(client: Client, redirect_uri: str) -> bool:
