@@ -124,6 +124,14 @@ class Completed:
 
 
 @dataclass(frozen=True)
+class Left:
+    """The client that was refused gets this response."""
+
+    client: Client
+    response: AuthorizationResponse
+
+
+@dataclass(frozen=True)
 class OutOfReach:
     """The client's own minimum cannot be reached: a page says so before the client hears `access_denied`."""
 
@@ -167,7 +175,7 @@ class Flow:
     def begin(
         self, request: AuthorizationRequest, client: Client, browser: Browser, is_navigation: bool
     ) -> Begun | Answered:
-        """The request is answered, or an interaction waits for the person.
+        """The request is answered, or an interaction waits for the person: with a question, or with what to tell.
 
         `is_navigation`: a person opened this, so it counts as activity; never under `prompt=none`.
         """
@@ -175,22 +183,24 @@ class Flow:
             session = self._live_session(unit, browser, lock=True)
             interaction = self._new_interaction(request, browser)
             look = self._look(unit, interaction, client, session)
-            if look.pending is None:
-                if session is not None and is_navigation and not request.is_silent:
-                    self.sessions.touch(unit, session)
+            if session is not None and is_navigation and not request.is_silent:
+                self.sessions.touch(unit, session)
+            out_of_reach = checks.shortfall(look.situation) == "client" and not request.is_silent
+            if look.pending is None and not out_of_reach:
                 return Answered(self._answer(unit, look))
-            if request.is_silent:
+            if look.pending is not None and request.is_silent:
                 error = silent_error(look.pending)
                 return Answered(authorization_response.failure(request, self.issuer, error, "somebody has to be asked"))
             binding = browser.binding or random_token()
             interaction.browser_hash = hash_secret(binding)
             unit.add(interaction)
             unit.flush()  # the event below names it
-            self._record_begin(unit, look, look.pending)
-            return Begun(interaction.id, look.pending.name, binding)
+            if look.pending is not None:
+                self._record_begin(unit, look, look.pending)
+            return Begun(interaction.id, look.pending_name, binding)
 
     def begin_again(self, interaction_id: str, browser: Browser, chosen: bool = False) -> Begun | Closed:
-        """The same request, with nothing proven, in a new interaction for this browser. Closed when it is too old.
+        """The same request, with nothing proven, in a new interaction for this browser. Closed: too old, or answered.
 
         `chosen`: the person just said that the browser's session is the right one.
         """
@@ -201,6 +211,9 @@ class Flow:
             client = clients.find(unit, old.client_id)
             if client is None or self._is_too_old(old):
                 return Closed("too_old", old, client)
+            if old.finished_at is not None and old.finished_how != "begun_again":
+                # Its answer was given. Who did not get it hears no more than that it is too late.
+                return Closed("finished", old, client) if self._is_bound(old, browser) else Closed("too_old")
             return self._again(unit, old, client, browser, account_chosen=chosen)
 
     def _again(self, unit: Unit, old: Interaction, client: Client, browser: Browser, **kept: Any) -> Begun:
@@ -462,17 +475,16 @@ class Flow:
             self._finish(unit, present.interaction, "denied")
             return Completed(present, self._denied(present.request))
 
-    def leave(self, interaction_id: str, browser: Browser) -> AuthorizationResponse | Closed:
-        """The way back to the client from the page that its minimum cannot be reached."""
+    def leave(self, interaction_id: str, browser: Browser) -> Left | Closed:
+        """The way back to the client that was refused: by the person, or because its minimum cannot be reached."""
         with self.units.reading() as unit:
             closed = self._find(unit, interaction_id, browser)
-            if (
-                isinstance(closed, Closed)
-                and closed.interaction is not None
-                and closed.interaction.finished_how in ("level_unreachable", "denied")
-            ):
-                return self._denied(AuthorizationRequest.from_json(closed.interaction.request))
-            return closed if isinstance(closed, Closed) else Closed("unknown")
+            if not isinstance(closed, Closed):
+                return Closed("unknown")
+            interaction, client = closed.interaction, closed.client
+            if interaction is None or client is None or interaction.finished_how not in ("level_unreachable", "denied"):
+                return closed
+            return Left(client, self._denied(AuthorizationRequest.from_json(interaction.request)))
 
     def _finish(self, unit: Unit, interaction: Interaction, how: str) -> None:
         now = self.clock.now()

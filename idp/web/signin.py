@@ -52,7 +52,8 @@ def answer(interaction_id: str, prompt: str) -> Response:
     if isinstance(reaction, Blocked):
         return go_to(reaction.interaction_id, prompt, blocked="1")
     if isinstance(reaction, Completed):
-        return _leave(reaction)
+        leaving: Response = redirect(_url("idp.leave", interaction_id), 303)  # type: ignore[assignment]
+        return leaving
     return _advanced(reaction, prompt)
 
 
@@ -69,7 +70,7 @@ def leave(interaction_id: str) -> Response:
     outcome = use_cases().flow.leave(interaction_id, cookies.browser())
     if isinstance(outcome, Closed):
         return _closed(outcome, interaction_id)
-    return responses.send(outcome, "", after_a_form=True)
+    return responses.send(outcome.response, outcome.client.client_name, after_a_form=True)
 
 
 def go_to(interaction_id: str, prompt: str, binding: str | None = None, **query: Any) -> Response:

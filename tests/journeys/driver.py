@@ -58,6 +58,11 @@ class World:
         return self.make.organization()
 
     @cached_property
+    def anna(self) -> Somebody:
+        """The first of all people."""
+        return self.person()
+
+    @cached_property
     def campaign(self) -> int:
         """Required since the 1st of November, postponable until the 1st of February."""
         return self.make.organization("20000", required_from=NOVEMBER, postpone_until=FEBRUARY)

@@ -1,0 +1,312 @@
+"""Tabs, browsers, the way back, and interactions that waited too long."""
+
+from datetime import timedelta
+
+import pytest
+
+from idp.audit.events import CodeIssued, PasswordChecked
+from tests.journeys.driver import MINUTE, World, acr
+
+SECOND = timedelta(seconds=1)
+FINISHED = "U bent al ingelogd"
+
+
+def test_second_tab_of_the_same_person_goes_on_without_the_password(world: World) -> None:
+    anna = world.person(totp=True)
+    first = world.visit()
+    second = first.again(world.party("rapportages"))
+    first.identify(anna).prove(anna)
+    assert first.tokens()
+    second.identify(anna)
+    assert second.tokens().claims["sid"] == first.again(prompt="none").tokens().claims["sid"]
+    assert len(world.sessions()) == 1 and len(world.events(PasswordChecked)) == 1
+
+
+def test_second_tab_that_is_only_reloaded_goes_on_too(world: World) -> None:
+    anna = world.person()
+    first = world.visit()
+    second = first.again(world.party("rapportages"))
+    first.identify(anna)
+    assert second.reload().tokens().claims["sub"] == anna.sub
+
+
+def test_second_tab_of_another_person_asks_which_account_it_is_to_be(world: World) -> None:
+    anna, bram = world.person(), world.person("bram")
+    first = world.visit()
+    second = first.again(world.party("rapportages"))
+    first.identify(anna)
+    second.identify(bram)
+    assert second.page.has("account-continue") and "anna" in second.page.text
+    assert len(world.events(PasswordChecked)) == 1, "no password was looked at before the question was answered"
+    assert first.again(prompt="none").tokens().claims["sub"] == anna.sub
+    second.press("account-other")
+    assert second.prompt == "identify" and second.page.field("username").get("value") == "bram"
+    assert second.identify(bram).tokens().claims["sub"] == bram.sub
+    assert [session.end_reason for session in world.sessions()] == ["replaced", None]
+
+
+def test_second_tab_of_another_person_can_go_on_as_the_first(world: World) -> None:
+    anna, bram = world.person(), world.person("bram")
+    first = world.visit()
+    second = first.again(world.party("rapportages"))
+    first.identify(anna)
+    second.identify(bram).press("account-continue")
+    assert second.tokens().claims["sub"] == anna.sub
+    assert [session.end_reason for session in world.sessions()] == [None]
+
+
+def test_second_tab_halfway_as_another_person_asks_before_the_code_is_taken(world: World) -> None:
+    anna, bram = world.person(), world.person("bram", totp=True)
+    first = world.visit()
+    second = first.again(world.party("rapportages")).identify(bram)
+    assert second.prompt == "verify_second_factor"
+    first.identify(anna)
+    second.prove(bram)
+    assert second.page.has("account-continue") and "anna" in second.page.text
+    assert [session.account_id for session in world.sessions()] == [anna.id]
+    second.press("account-other")
+    assert second.page.has("login-submit") or second.prompt == "verify_second_factor"
+    if second.page.has("login-submit"):
+        second.identify(bram)
+    assert second.prove(bram).tokens().claims["sub"] == bram.sub
+    assert [session.end_reason for session in world.sessions()] == ["replaced", None]
+
+
+def test_proofs_of_one_tab_are_not_those_of_another(world: World) -> None:
+    anna = world.person(totp=True)
+    first = world.visit()
+    second = first.again()
+    first.identify(anna)
+    assert second.open(second.url("verify_second_factor")).prompt == "identify"
+    assert second.post("verify_second_factor", code=world.code(anna)).prompt == "identify"
+    assert first.prove(anna).tokens(), "the code was not used up"
+
+
+def test_restart_proves_nothing_and_shows_nothing(world: World) -> None:
+    anna = world.person(totp=True)
+    visit = world.visit().identify(anna)
+    old = visit.page.url
+    visit.open(visit.url("restart"))
+    assert visit.prompt == "identify" and visit.page.url != old
+    assert visit.page.field("username").get("value") in (None, "")
+    assert visit.open(visit.url("verify_second_factor")).prompt == "identify"
+    assert visit.open(visit.url("identify")).identify(anna).prove(anna).tokens()
+
+
+def test_restart_lets_somebody_else_sign_in(world: World) -> None:
+    anna, bram = world.person(totp=True), world.person("bram")
+    visit = world.visit().identify(anna)
+    visit.open(visit.url("restart"))
+    assert visit.identify(bram).tokens().claims["sub"] == bram.sub
+
+
+def test_restarted_interaction_cannot_go_on(world: World) -> None:
+    anna = world.person(totp=True)
+    visit = world.visit().identify(anna)
+    old, token = visit.url("verify_second_factor"), visit.csrf_token
+    visit.open(visit.url("restart"))
+    page = visit.browser.post(old, {"code": world.code(anna), "csrf_token": token})
+    assert page.status == 410 and world.sessions() == []
+    assert page.follow("restart").has("login-submit")
+
+
+def test_address_of_another_step_leads_to_the_pending_one(world: World) -> None:
+    anna = world.person(totp=True)
+    visit = world.visit()
+    for prompt in ("verify_second_factor", "enrol_second_factor", "consent", "continue", "nonsense"):
+        assert visit.open(visit.url(prompt)).prompt == "identify"
+    visit.identify(anna)
+    for prompt in ("identify", "enrol_second_factor", "consent", "continue", "nonsense"):
+        assert visit.open(visit.url(prompt)).prompt == "verify_second_factor"
+    assert visit.prove(anna).tokens()
+
+
+@pytest.mark.parametrize("prompt", ["verify_second_factor", "enrol_second_factor", "consent", "continue", "nonsense"])
+def test_post_to_a_step_that_is_not_pending_changes_nothing(world: World, prompt: str) -> None:
+    anna = world.person(totp=True)
+    visit = world.visit()
+    for form in ({}, {"code": world.code(anna)}, {"method": "totp"}, {"method": "postpone"}, {"decision": "allow"}):
+        assert visit.post(prompt, **form).prompt == "identify"
+        assert visit.csrf_token
+    assert visit.identify(anna).prove(anna).tokens()
+
+
+def test_back_to_the_login_page_and_the_same_names_again_goes_on_with_the_code(world: World) -> None:
+    anna = world.person(totp=True)
+    visit = world.visit()
+    login = visit.page
+    visit.identify(anna)
+    visit.page = login.submit(anna.names, button="login-submit")
+    assert visit.prompt == "verify_second_factor"
+    assert visit.prove(anna).tokens()
+
+
+def test_back_to_a_page_of_a_finished_interaction_says_so_and_yields_no_second_code(world: World) -> None:
+    anna = world.person(totp=True)
+    visit = world.visit()
+    login = visit.page
+    visit.identify(anna)
+    code_page = visit.page
+    visit.prove(anna)
+    assert visit.page.has_left
+    for page in (
+        visit.browser.open(login.url),
+        visit.browser.open(code_page.url),
+        login.submit(anna.names, button="login-submit"),
+        code_page.submit({"code": world.code(anna, 1)}, button="code-submit"),
+    ):
+        assert page.heading == FINISHED and page.element("app-link").get("href") == "https://app.example/"
+    assert len(world.events(CodeIssued)) == 1
+
+
+def test_refreshing_the_hand_off_page_yields_no_second_code(world: World) -> None:
+    visit = world.visit()
+    interaction = visit.interaction_id
+    assert visit.identify(world.person()).tokens()
+    page = visit.browser.open(f"https://login.example/s/{interaction}/continue")
+    assert page.heading == FINISHED and not page.has_left
+    assert len(world.events(CodeIssued)) == 1
+
+
+def test_restarting_a_finished_interaction_yields_no_second_code(world: World) -> None:
+    visit = world.visit()
+    interaction = visit.interaction_id
+    assert visit.identify(world.person()).tokens()
+    page = visit.browser.open(f"https://login.example/s/{interaction}/restart")
+    assert page.heading == FINISHED and not page.has_left
+    stranger = world.browser().open(f"https://login.example/s/{interaction}/restart")
+    assert not stranger.has("login-submit")
+    assert len(world.events(CodeIssued)) == 1
+
+
+def test_interaction_that_waited_half_an_hour_is_expired_and_can_be_restarted(world: World) -> None:
+    anna = world.person(totp=True)
+    visit = world.visit().identify(anna)
+    world.clock.move(30 * MINUTE - timedelta(microseconds=1))
+    assert visit.reload().prompt == "verify_second_factor"
+    world.clock.move(timedelta(microseconds=1))
+    page = visit.reload().page
+    assert page.status == 410 and page.has("restart")
+    visit.follow("restart")
+    assert visit.prompt == "identify" and visit.page.field("username").get("value") in (None, "")
+    assert visit.identify(anna).prove(anna).tokens()
+
+
+def test_code_on_an_expired_page_proves_nothing_and_is_not_used_up(world: World) -> None:
+    anna = world.person(totp=True)
+    visit = world.visit().identify(anna)
+    world.clock.move(30 * MINUTE)
+    visit.prove(anna)
+    assert visit.page.status == 410 and world.sessions() == []
+    assert visit.follow("restart").identify(anna).prove(anna).tokens()
+
+
+def test_right_password_on_an_expired_login_page_goes_on(world: World) -> None:
+    anna = world.person(totp=True)
+    visit = world.visit()
+    world.clock.move(23 * 60 * MINUTE)
+    assert visit.identify(anna).prompt == "verify_second_factor"
+    assert visit.prove(anna).tokens()
+
+
+def test_wrong_password_on_an_expired_login_page_asks_again(world: World) -> None:
+    anna = world.person()
+    visit = world.visit()
+    world.clock.move(60 * MINUTE)
+    assert visit.identify(anna, password="niet het goede wachtwoord").prompt == "identify"
+    assert visit.identify(anna).tokens()
+
+
+def test_request_older_than_a_day_leads_back_to_the_application(world: World) -> None:
+    anna = world.person()
+    visit = world.visit()
+    world.clock.move(24 * 60 * MINUTE)
+    page = visit.reload().page
+    assert page.status == 410 and not page.has("restart")
+    assert page.element("app-link").get("href") == "https://app.example/"
+    assert visit.open(visit.url("restart")).page.status == 410
+    visit.page = visit.browser.post(visit.url("identify"), {**anna.names, "csrf_token": "x"})
+    assert visit.page.status == 403 and world.sessions() == []
+
+
+def test_restarting_does_not_make_a_request_younger(world: World) -> None:
+    visit = world.visit()
+    for _ in range(3):
+        world.clock.move(8 * 60 * MINUTE - SECOND)
+        visit.open(visit.url("restart"))
+        assert visit.page.has("login-submit")
+    world.clock.move(3 * SECOND)
+    assert visit.open(visit.url("restart")).page.status == 410
+
+
+def test_another_browser_opening_the_link_starts_anew_with_nothing_filled_in(world: World) -> None:
+    anna, bram = world.person(totp=True), world.person("bram")
+    victim = world.visit().identify(anna, remember="1")
+    other = world.browser()
+    for prompt in ("identify", "verify_second_factor", "enrol_second_factor", "consent", "continue"):
+        page = other.open(victim.url(prompt))
+        assert page.has("login-submit") and victim.interaction_id not in page.url
+        assert page.field("username").get("value") in (None, "")
+        assert page.field("organisation").get("value") in (None, "")
+    assert page.submit(bram.names, button="login-submit").has_left
+    assert victim.prove(anna).tokens().claims["sub"] == anna.sub, "the first browser goes on untouched"
+
+
+def test_another_browser_cannot_post_to_an_interaction(world: World) -> None:
+    anna = world.person(totp=True)
+    victim = world.visit().identify(anna)
+    attacker = world.visit()
+    form = {"code": world.code(anna), "csrf_token": victim.csrf_token}
+    page = attacker.browser.post(victim.url("verify_second_factor"), form)
+    assert page.status == 403
+    page = attacker.browser.post(
+        victim.url("verify_second_factor"), {"code": world.code(anna), "csrf_token": attacker.csrf_token}
+    )
+    assert page.status == 403
+    assert victim.prove(anna).tokens()
+
+
+def test_form_without_our_token_is_refused(world: World) -> None:
+    anna = world.person()
+    visit = world.visit()
+    for token in ("", "x", world.visit().csrf_token):
+        page = visit.browser.post(visit.url("identify"), {**anna.names, "csrf_token": token})
+        assert page.status == 403
+    assert world.sessions() == []
+
+
+def test_browser_without_cookies_is_told_so(world: World) -> None:
+    browser = world.browser()
+    browser.client = world.app.test_client(use_cookies=False)
+    page = browser.open(world.party().authorization_request().url)
+    assert page.status == 400 and page.has("retry")
+    assert "cookies" in page.text.lower()
+    assert browser.post(page.url, {"organisation": "10234"}).status == 400
+
+
+@pytest.mark.parametrize("path", ["/s/unknown/identify", "/s/unknown/restart", "/s/unknown/leave"])
+def test_unknown_interaction_is_gone(world: World, path: str) -> None:
+    browser = world.visit().browser
+    page = browser.open(path)
+    assert page.status == 410 and not page.has_left
+
+
+def test_pinned_interaction_in_which_somebody_else_signs_in_begins_anew_for_them(world: World) -> None:
+    """The session of the interaction ended while consent was asked; then another person types their own names."""
+    anna, bram = world.person(), world.person("bram")
+    derde = world.party("derde", first_party=False)
+    visit = world.visit(party=derde).identify(anna)
+    assert visit.prompt == "consent"
+    visit.browser.client.delete_cookie("__Host-idp_session", domain="login.example")
+    assert visit.reload().prompt == "identify"
+    visit.identify(bram)
+    assert visit.prompt == "consent", "the password was right; it is not asked a second time"
+    assert visit.press("consent-allow").tokens().claims["sub"] == bram.sub
+
+
+def test_level_of_one_tab_does_not_lower_that_of_another(world: World) -> None:
+    anna = world.person(totp=True)
+    visit = world.signed_in(anna)
+    second = visit.again(prompt="login", acr_values=acr(1)).identify(anna)
+    assert second.prompt == "verify_second_factor"
+    assert visit.again(prompt="none").tokens().claims["acr"] == acr(3)
