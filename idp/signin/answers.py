@@ -143,7 +143,12 @@ class Answers:
         if look.interaction.account_id not in (None, account.id):
             # Pinned to the first account whose password was right; another one needs an interaction of its own.
             begun = self._flow.begin_again(look.interaction.id, browser)
-            return begun if isinstance(begun, Closed) else Advanced(begun.interaction_id, begun.prompt)
+            fresh = begun if isinstance(begun, Closed) else self._flow.look(begun.interaction_id, browser)
+            if isinstance(fresh, Closed):
+                return fresh
+            if fresh.pending_name != "identify":
+                return Advanced(fresh.interaction.id, fresh.pending_name)
+            look = fresh
         return self._flow.record(look, browser, self._password_proof(identified, typed, shown))
 
     def _password_proof(
@@ -355,7 +360,7 @@ class Answers:
                 key = "choose.error.after_deadline" if after else "choose.error.not_offered"
                 self._trail.record(unit, self._about(present, PostponementRefused(reason=key)))
                 return {"postpone_asked": False, "enrolling_method": None, "error": _error("method", key)}
-            confirmed = is_same(form.get("confirm", ""), confirmation(self._keys, present))
+            confirmed = is_same(form.get("confirm", ""), confirmation(self._keys, present, "postpone"))
             if not (present.interaction.postpone_asked and confirmed):
                 return {"postpone_asked": True, "enrolling_method": None, "error": None, "account_id": account.id}
             until = Campaign.of(account.organization).postponable_ends_at()
@@ -373,7 +378,10 @@ class Answers:
         if form.get("decision") == "deny":
             self._write(look, ConsentDenied())
             return self._flow.deny(look, browser)
-        if form.get("decision") != "allow":
+        if form.get("decision") != "allow" or not is_same(
+            form.get("confirm", ""), confirmation(self._keys, look, "consent")
+        ):
+            # Also when the page was about somebody else, who was signed in when it was opened (A27).
             return Advanced(look.interaction.id, "consent")
 
         def record(unit: Unit, present: Look) -> dict[str, Any]:
@@ -478,9 +486,11 @@ CODE_ERRORS: Mapping[Verdict, str] = {
 
 
 def offered_methods(look: Look) -> tuple[str, ...]:
-    """The methods that may be enrolled now: where a level is demanded, those that reach it."""
+    """The methods that may be enrolled now: where a level is demanded, those that reach it, if any does."""
     person, demanded = look.situation.person, look.situation.asked.demanded_level
-    return tuple(name for name, reaches in person.can_enrol if reaches >= demanded) if person else ()
+    can_enrol = person.can_enrol if person else ()
+    fitting = tuple(name for name, reaches in can_enrol if reaches >= demanded)
+    return fitting or tuple(name for name, _ in can_enrol)
 
 
 def usable_credential(look: Look, units: UnitsOfWork, method: str | None = None) -> Credential | None:
@@ -503,9 +513,9 @@ def pending_enrolment(look: Look, envelope: Envelope) -> Enrolment | None:
     return Enrolment(secret=envelope.open(interaction.enrolling_sealed, f"interactions:{interaction.id}"))
 
 
-def confirmation(keys: DerivedKeys, look: Look) -> str:
-    """The value on the are-you-sure page: it confirms this question, of this interaction and account, only."""
-    return keys.mac_text("postpone", look.interaction.id, str(look.account_id))
+def confirmation(keys: DerivedKeys, look: Look, question: str) -> str:
+    """The value on a page that asks: it confirms this question, of this interaction and account, only."""
+    return keys.mac_text(question, look.interaction.id, str(look.account_id))
 
 
 def _proof(factor: SecondFactor) -> dict[str, Any]:

@@ -107,6 +107,7 @@ def consent(look: Look) -> Response:
         client_host=urlsplit(look.request.redirect_uri).netloc or look.request.redirect_uri.partition(":")[0],
         claims=listed or [("consent.gets.account", None)],
         restart_url=_url("idp.restart", look),
+        confirm=confirmation(use_cases().derived_keys, look, "consent"),
     )
 
 
@@ -184,7 +185,7 @@ def _postpone(look: Look) -> Response:
         postpone_until=campaign.postpone_until,
         today=campaign.today(look.now),
         back_url=_choice_url(look),
-        confirm=confirmation(use_cases().derived_keys, look),
+        confirm=confirmation(use_cases().derived_keys, look, "postpone"),
     )
 
 

@@ -100,6 +100,7 @@ _VERIFY = _FORM | {
 _CONSENT = _FORM | {
     "app_name": "Rapportages",
     "client_host": "rapportages.example",
+    "confirm": "d2VldCB1IGhldCB6ZWtlcg",
     "claims": [
         ("consent.gets.account", None),
         ("consent.gets.name", "Anna de Wit"),
