@@ -313,7 +313,7 @@ def test_every_command_answers_in_json_and_says_what_it_does() -> None:
 
 
 def test_client_secret_is_shown_once(installation: Installation) -> None:
-    added = installation.done("client", "add", "--name", "Atosi", "--redirect-uri", CALLBACK, "--id", "atosi")
+    added = installation.done("client", "add", "Atosi", "--redirect-uri", CALLBACK, "--id", "atosi")
     assert len(added["client_secret"]) == 43
     shown = installation.done("client", "show", "atosi")
     assert "client_secret" not in shown and added["client_secret"] not in json.dumps(shown)
@@ -322,7 +322,7 @@ def test_client_secret_is_shown_once(installation: Installation) -> None:
 
 def test_client_secret_goes_to_a_new_file_of_the_owner_and_nowhere_else(installation: Installation) -> None:
     file = installation.folder / "secret"
-    options = ["--name", "Atosi", "--redirect-uri", CALLBACK, "--secret-file", str(file)]
+    options = ["Atosi", "--redirect-uri", CALLBACK, "--secret-file", str(file)]
     added = installation.run("client", "add", *options)
     assert added.exit_code == 0
     secret = file.read_text()
@@ -333,20 +333,20 @@ def test_client_secret_goes_to_a_new_file_of_the_owner_and_nowhere_else(installa
 
 def test_refused_client_leaves_no_secret_file(installation: Installation) -> None:
     file = installation.folder / "secret"
-    options = ["--name", "Atosi", "--redirect-uri", "http://app.example/", "--secret-file", str(file)]
+    options = ["Atosi", "--redirect-uri", "http://app.example/", "--secret-file", str(file)]
     assert "https is required" in installation.refused("client", "add", *options)
     assert not file.exists()
 
 
 def test_refresh_tokens_make_refreshes_count_as_activity(installation: Installation) -> None:
-    options = ["--name", "Atosi", "--redirect-uri", CALLBACK, "--refresh-tokens"]
+    options = ["Atosi", "--redirect-uri", CALLBACK, "--refresh-tokens"]
     added = installation.done("client", "add", *options)
     assert added["grant_types"] == ["authorization_code", "refresh_token"]
     assert added["session_activity"] == "token_refresh"
 
 
 def test_browser_client_must_choose_how_it_tells_of_activity(installation: Installation) -> None:
-    options = ["--name", "Atosi", "--redirect-uri", CALLBACK, "--type", "browser"]
+    options = ["Atosi", "--redirect-uri", CALLBACK, "--type", "browser"]
     assert "must choose how it tells" in installation.refused("client", "add", *options)
     assert "client_secret" not in installation.done("client", "add", *options, "--session-activity", "reported")
 

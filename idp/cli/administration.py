@@ -234,7 +234,7 @@ def client() -> None:
 
 
 @client.command("add")
-@click.option("--name", "client_name", required=True, help="Its name, as people know it.")
+@click.argument("client_name", metavar="NAME")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, required=True, help="Exactly as it will be sent.")
 @click.option(
     "--type",
@@ -272,7 +272,7 @@ def client() -> None:
 )
 @pass_state
 def add_client(state: State, /, secret_file: Path | None, refresh_tokens: bool, **metadata: Any) -> None:
-    """Register an application. Its secret is shown once, now."""
+    """Register an application that people know by this NAME. Its secret is shown once, now."""
     metadata["grant_types"] = GRANT_TYPES if refresh_tokens else GRANT_TYPES[:1]
     with state.services() as services, _new_file(secret_file) as keep:
         added, secret = services.clients.add(**metadata)

@@ -24,7 +24,7 @@ idp init                        make a configuration, a database and keys in thi
 idp serve                       run the provider
 idp org add CODE --name NAME    let an organisation in
 idp user add CODE USERNAME      and somebody of it
-idp client add --name NAME ...  and an application
+idp client add NAME ...         and an application
 idp --help                      everything else"""
 
 
