@@ -7,20 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from idp.demo import people
+from idp.demo.demonstration import Running, application_config, running, wait
+from idp.demo.mailbox import run_mailbox
 from idp.demo.people import APPLICATIONS, ORG_CODE, PEOPLE, Application
 from idp.demo.ports import FIRST, LOOPBACK, Ports, base_url, require_free
 from idp.demo.processes import stopped_by_signals
 from idp.demo.provider import services_of
+from idp.demo.relying_party import create_relying_party
+from idp.demo.server import serve
 from idp.kernel.clock import SystemClock
+from idp.kernel.errors import Misconfigured
 from idp.settings import format_duration, load, parse_duration
-
-if TYPE_CHECKING:
-    from idp.demo.demonstration import Running
 
 
 class Duration(click.ParamType[timedelta]):
@@ -93,8 +94,6 @@ def demo(
 
 
 def _run_all(data: Path | None, port: int | None, host: str, later: timedelta) -> None:
-    from idp.demo.demonstration import running, wait
-
     with _folder(data) as path, running(path, port, host, later) as shown:
         click.echo(_for_people(shown, later, kept=data is not None), err=True)
         click.echo(shown.as_json())
@@ -103,18 +102,12 @@ def _run_all(data: Path | None, port: int | None, host: str, later: timedelta) -
 
 
 def _run_mailbox(ports: Ports, host: str) -> None:
-    from idp.demo.mailbox import run_mailbox
-
     require_free((ports.mailbox, ports.smtp), host)
     click.echo(f"Mailbox: {base_url(ports.mailbox)}, SMTP on port {ports.smtp}. Press Ctrl-C to stop.", err=True)
     run_mailbox(host, ports.mailbox, ports.smtp)
 
 
 def _run_application(ports: Ports, host: str, application: Application) -> None:
-    from idp.demo.demonstration import application_config
-    from idp.demo.relying_party import create_relying_party
-    from idp.demo.server import serve
-
     port = ports.application(application.offset)
     config = application_config(
         application,
@@ -131,9 +124,8 @@ def _run_application(ports: Ports, host: str, application: Application) -> None:
 def _add_people(ports: Ports, application: str | None) -> None:
     settings = load()
     if settings.mode != "demo":
-        raise click.ClickException(
-            f"mode is {settings.mode}: these people, with passwords that everybody knows, are for mode demo."
-        )
+        sentence = f"mode is {settings.mode}: these people, whose passwords everybody knows, are for mode demo only"
+        raise Misconfigured([sentence])
     with services_of(settings, SystemClock()) as services:
         people.add_people(services)
         if application is not None:
@@ -162,7 +154,7 @@ def _folder(data: Path | None) -> Iterator[Path]:
         yield Path(temporary)
 
 
-def _for_people(shown: "Running", later: timedelta, kept: bool) -> str:
+def _for_people(shown: Running, later: timedelta, kept: bool) -> str:
     ports = shown.ports
     addresses = [
         *((each.name, base_url(ports.application(each.offset))) for each in APPLICATIONS),

@@ -24,7 +24,7 @@ from idp.kernel.clock import Clock, SystemClock
 from idp.settings import format_duration, load
 from idp.store import schema
 
-STARTS_WITHIN = timedelta(seconds=60)
+STARTS_WITHIN = timedelta(seconds=120)
 LOOKS_EVERY_SECONDS = 0.1
 LAST_LINES = 20
 # The machine's proxy settings are for the world outside; what is started here listens here.

@@ -26,7 +26,8 @@ class RelyingPartyConfig:
     """One application. `base_url` has no slash at its end; the redirect URI is `{base_url}/callback`, and after logging
     out the browser returns to `{base_url}/signed-out`. Both applications of the demonstration run on one host, and
     cookies do not heed ports: each needs a `session_cookie` of its own. `accent` is a name of `pages.ACCENTS`.
-    `provider_timeout` bounds each call to the provider: to connect, and between two pieces of its answer."""
+    Without `other_url` its pages lead to no other application. `provider_timeout` bounds each call to the provider: to
+    connect, and between two pieces of its answer."""
 
     name: str
     issuer: str

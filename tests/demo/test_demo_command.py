@@ -24,11 +24,12 @@ from idp.kernel.clock import ShiftedClock, SystemClock
 from tests.live import Person
 from tests.relying_party import Page
 from tests.services.ports import free_ports, is_free
-from tests.services.processes import DIRECT, ChildProcess
+from tests.services.processes import DIRECT, ChildProcess, ProcessFailed
 
 IDP = [sys.executable, "-m", "idp.cli"]
 # Standard error of what stands in the arguments goes to the file that `$0` names.
 ERRORS_APART = ["sh", "-c", 'exec "$@" 2>"$0"']
+STARTS_WITHIN = 150.0
 A_DAY = timedelta(days=1)
 
 
@@ -76,7 +77,10 @@ def running(folder: Path, *arguments: str, **variables: str) -> Iterator[Demo]:
     errors = folder / "stderr"
     process = ChildProcess([*ERRORS_APART, errors, *IDP, "demo", *arguments], environment=environment(**variables))
     with process:
-        process.wait_until(lambda: process.output().endswith("\n"), f"it prints a line; see {errors}", timeout=120)
+        try:
+            process.wait_until(lambda: process.output().endswith("\n"), "it prints a line", timeout=STARTS_WITHIN)
+        except ProcessFailed as failure:
+            raise ProcessFailed(f"{failure}{errors.read_text()}") from None
         yield Demo(process, json.loads(process.output()), errors)
 
 
@@ -147,7 +151,8 @@ def test_main_journey_els_chooses_the_app_and_reaches_both_applications_and_is_a
         key = page.element("key").text.replace(" ", "")
         page = els.submit(page, {"code": code(key)}, button="code-submit")
         assert page.url == f"{demo.atosi}/" and page.heading == "Welkom, Els Mulder"
-        assert els.open(f"{demo.rapportages}/login").heading == "Welkom, Els Mulder", "nothing was asked"
+        page = els.arrive(page.follow("other"))
+        assert page.url == f"{demo.rapportages}/" and page.heading == "Welkom, Els Mulder", "nothing was asked"
         both = [els.json(f"{application}/api/session")["claims"] for application in (demo.atosi, demo.rapportages)]
         assert both[0]["sid"] == both[1]["sid"]
         assert both[0]["acr"] == f"{demo.answer['issuer']}/acr/3"
@@ -253,6 +258,18 @@ def test_processes_end_when_the_command_is_killed(tmp_path: Path) -> None:
         assert len(started) >= 2
         os.kill(demo.process.pid, signal.SIGKILL)
         wait_until_none_is_alive(started)
+
+
+def test_people_of_the_demonstration_are_refused_in_another_mode(tmp_path: Path) -> None:
+    given = {"IDP_MODE": "development", "IDP_ISSUER": "http://localhost:8000", "IDP_SECRET_KEY": os.urandom(32).hex()}
+    refused = subprocess.run(
+        [*IDP, "demo", "--people-only"],
+        env=environment(**given, IDP_DATABASE__URL=f"sqlite:///{tmp_path}/idp.db"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert refused.returncode == 1 and "mode demo" in refused.stderr
 
 
 def test_application_alone_without_its_secret_says_what_it_needs() -> None:
