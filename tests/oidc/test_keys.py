@@ -277,7 +277,7 @@ def test_token_with_a_strange_header_is_not_believed(provider: Provider, header:
 
 
 @pytest.mark.parametrize(
-    "token", ["", ".", "..", "...", "a.b", "a.b.c.d.e", "\u2603.\u2603.\u2603", "\x00", "\ud800", "e30" * 999], ids=ascii
+    "token", ["", ".", "..", "...", "a.b", "a.b.c.d.e", "\u2603.\u2603.\u2603", "\x00", "\ud800", "e" * 999], ids=ascii
 )
 def test_what_is_no_token_at_all_is_not_believed(provider: Provider, token: str) -> None:
     with provider.app.app_context():

@@ -1,0 +1,196 @@
+"""Logout that a client asks for (OpenID Connect RP-Initiated Logout 1.0)."""
+
+from datetime import timedelta
+
+import pytest
+from werkzeug.test import TestResponse
+
+from idp.sessions.models import Session
+from tests.factories import Somebody
+from tests.oidc.journeys import Answer, Browser, Parameter, Provider, RelyingParty, body, form_encoded, was_sent
+from tests.web.reading import Page
+
+SIGNED_OUT = "https://app.example/signed-out"
+
+
+@pytest.fixture
+def who(provider: Provider) -> Somebody:
+    return provider.somebody()
+
+
+@pytest.fixture
+def hint(provider: Provider, party: RelyingParty, browser: Browser, who: Somebody) -> str:
+    """The ID token of the browser's live session."""
+    return str(body(party.redeem(browser.sign_in(party, who).values["code"]))["id_token"])
+
+
+def _end(browser: Browser, **parameters: Parameter) -> TestResponse:
+    return browser.get("/end_session", query=form_encoded(parameters))
+
+
+def _is_signed_in(browser: Browser) -> bool:
+    return "code" in browser.silent(browser.provider.client()).values
+
+
+def _asks(response: TestResponse) -> bool:
+    return response.status_code == 200 and bool(Page.read(response.text).root.having("id", "logout-confirm"))
+
+
+def _answer(browser: Browser, question: TestResponse, decision: str) -> TestResponse:
+    form = Page.read(question.text).root.one("form")
+    hidden = {each.attributes["name"]: each.attributes["value"] for each in form.all("input")}
+    return browser.post(form.attributes["action"], {**hidden, "decision": decision})
+
+
+def test_hint_of_the_live_session_ends_it_without_a_question(browser: Browser, hint: str) -> None:
+    ended = _end(browser, id_token_hint=hint)
+    assert ended.status_code == 200
+    assert not _asks(ended)
+    assert not was_sent(ended)
+    assert not _is_signed_in(browser)
+
+
+def test_session_has_its_reason_and_the_cookie_is_gone(provider: Provider, browser: Browser, hint: str) -> None:
+    ended = _end(browser, id_token_hint=hint)
+    assert "__Host-idp_session=;" in str(ended.headers.getlist("Set-Cookie"))
+    with provider.writing() as unit:
+        session = unit.query(Session).filter_by(sid=provider.claims(hint)["sid"]).one()
+    assert session.end_reason == "logout"
+
+
+def test_expired_hint_is_as_good(provider: Provider, browser: Browser, hint: str) -> None:
+    provider.clock.move(timedelta(minutes=20))
+    assert not _asks(_end(browser, id_token_hint=hint))
+    assert not _is_signed_in(browser)
+
+
+@pytest.mark.parametrize("state", [None, "s t&a=t\u2603e", "x" * 1000])
+def test_person_goes_back_to_the_registered_address_with_the_state_and_nothing_else(
+    browser: Browser, hint: str, state: str | None
+) -> None:
+    ended = _end(browser, id_token_hint=hint, post_logout_redirect_uri=SIGNED_OUT, state=state)
+    answer = Answer.read(ended)
+    assert answer.address == SIGNED_OUT
+    assert answer.values == ({} if state is None else {"state": state})
+    assert not _is_signed_in(browser)
+
+
+def test_registered_query_is_kept(provider: Provider, browser: Browser) -> None:
+    uri = "https://app.example/signed-out?tenant=1"
+    party = provider.client(post_logout_redirect_uris=[uri])
+    hint = body(party.redeem(browser.sign_in(party, provider.somebody()).values["code"]))["id_token"]
+    answer = Answer.read(_end(browser, id_token_hint=hint, post_logout_redirect_uri=uri, state="s"))
+    assert answer.query == {"tenant": "1", "state": "s"}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"post_logout_redirect_uri": "https://evil.example/"},
+        {"post_logout_redirect_uri": SIGNED_OUT + "/"},
+        {"post_logout_redirect_uri": SIGNED_OUT + "?a=b"},
+        {"post_logout_redirect_uri": "https://app.example/callback"},
+        {"post_logout_redirect_uri": "javascript:alert(1)"},
+        {"post_logout_redirect_uri": [SIGNED_OUT, SIGNED_OUT]},
+        {"client_id": "nobody"},
+        {"client_id": "no\x00body"},
+        {"state": ["a", "b"]},
+        {"id_token_hint": "not a token"},
+        {"id_token_hint": "e30.e30."},
+    ],
+    ids=str,
+)
+def test_wrong_request_is_shown_and_neither_redirects_nor_ends_the_session(
+    browser: Browser, hint: str, changes: dict[str, Parameter]
+) -> None:
+    right: dict[str, Parameter] = {"id_token_hint": hint, "post_logout_redirect_uri": SIGNED_OUT, "state": "s"}
+    shown = _end(browser, **{**right, **changes})
+    assert shown.status_code == 400
+    assert shown.content_type == "text/html; charset=utf-8"
+    assert not was_sent(shown)
+    assert _is_signed_in(browser)
+
+
+def test_unsigned_or_changed_hint_is_refused(browser: Browser, hint: str) -> None:
+    header, payload, signature = hint.split(".")
+    for forged in (f"eyJhbGciOiJub25lIn0.{payload}.", f"{header}.{payload}.", f"{header}.{payload}.{signature[::-1]}"):
+        assert _end(browser, id_token_hint=forged).status_code == 400
+    assert _is_signed_in(browser)
+
+
+def test_bare_client_id_redirects_nobody(party: RelyingParty, browser: Browser, hint: str) -> None:
+    shown = _end(browser, client_id=party.client_id, post_logout_redirect_uri=SIGNED_OUT)
+    assert shown.status_code == 400
+    assert not was_sent(shown)
+
+
+def test_client_id_of_somebody_else_is_refused(provider: Provider, browser: Browser, hint: str) -> None:
+    other = provider.client()
+    assert _end(browser, id_token_hint=hint, client_id=other.client_id).status_code == 400
+
+
+@pytest.mark.parametrize("parameters", [{}, {"state": "s"}, {"ui_locales": "en"}, {"unknown": "x"}], ids=str)
+def test_without_a_hint_the_person_is_asked_and_can_stay_or_go(
+    browser: Browser, hint: str, parameters: dict[str, Parameter]
+) -> None:
+    question = _end(browser, **parameters)
+    assert _asks(question)
+    assert _is_signed_in(browser)
+    stays = _answer(browser, question, "stay")
+    assert not was_sent(stays)
+    assert _is_signed_in(browser)
+    gone = _answer(browser, _end(browser, **parameters), "logout")
+    assert gone.status_code == 200
+    assert not was_sent(gone)
+    assert not _is_signed_in(browser)
+
+
+def test_hint_of_another_session_asks_and_then_goes_back_to_the_client(
+    provider: Provider, party: RelyingParty, browser: Browser, hint: str, who: Somebody
+) -> None:
+    other = provider.browser()
+    other.sign_in(party, who)
+    question = _end(other, id_token_hint=hint, post_logout_redirect_uri=SIGNED_OUT, state="s")
+    assert _asks(question)
+    answer = Answer.read(_answer(other, question, "logout"))
+    assert (answer.address, answer.values) == (SIGNED_OUT, {"state": "s"})
+    assert not _is_signed_in(other)
+    assert _is_signed_in(browser)
+
+
+def test_nobody_signed_in_is_no_error(provider: Provider, party: RelyingParty, browser: Browser, hint: str) -> None:
+    stranger = provider.browser()
+    assert _end(stranger).status_code == 200
+    answer = Answer.read(_end(stranger, id_token_hint=hint, post_logout_redirect_uri=SIGNED_OUT))
+    assert answer.address == SIGNED_OUT
+    assert _is_signed_in(browser)
+
+
+def test_post_is_led_to_our_own_get_with_the_same_parameters(browser: Browser, hint: str) -> None:
+    request = {"id_token_hint": hint, "post_logout_redirect_uri": SIGNED_OUT, "state": "a#b \u2603"}
+    posted = browser.post("/end_session", form_encoded(request), {"Sec-Fetch-Site": "cross-site"})
+    assert posted.status_code == 303
+    assert posted.headers["Location"].startswith("/end_session?")
+    assert _is_signed_in(browser)
+    answer = Answer.read(browser.get(posted.headers["Location"]))
+    assert (answer.address, answer.values) == (SIGNED_OUT, {"state": "a#b \u2603"})
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"state=%ff", b"a=b&" * 500, b"state=" + b"x" * 40_000], ids=range(4))
+def test_unreadable_request_is_shown(provider: Provider, content: bytes) -> None:
+    assert provider.post("/end_session", content).status_code == 400
+    assert provider.get("/end_session", query=content).status_code == 400
+
+
+def test_body_cannot_reach_into_the_headers(provider: Provider) -> None:
+    posted = provider.post("/end_session", b"state=a\r\nSet-Cookie: stolen=1")
+    assert posted.status_code == 303
+    assert "Set-Cookie" not in posted.headers
+    assert "\n" not in posted.headers["Location"]
+
+
+def test_answer_to_the_question_needs_the_token_of_the_page(browser: Browser, hint: str) -> None:
+    for token in ("", "wrong", "\x00"):
+        assert browser.post("/end_session/confirm", {"csrf_token": token, "decision": "logout"}).status_code == 403
+    assert browser.post("/end_session/confirm", {"decision": "logout"}).status_code == 403
+    assert _is_signed_in(browser)
