@@ -1,13 +1,14 @@
 """idp: a standalone OpenID Connect provider.
 
-    Where does an authorization request enter?    web/authorize.py -> oidc/authorization_request.py ->
-    signin/flow.py:begin What are the steps of login, in order?        signin/prompts.py:PROMPTS When is a step due?
-    signin/checks.py, one function for each reason What does an answer to a step do?             signin/answers.py Where
-    do I add a second factor?               one module in factors/, one line in factors/registry.py, two templates Where
-    is the 30-minute clock?                 sessions/idle.py; the value is `session.idle_timeout` Where are tokens
-    minted?                      oidc/token_issuer.py How does a client learn of a session's end?
-    sessions/lifecycle.py:end -> oidc/backchannel_logout.py Where are the routes?
-    web/blueprint.py
+    Where does an authorization request enter?   web/authorize.py -> oidc/authorization_request.py -> signin/flow.py
+    What are the steps of login, in order?       signin/prompts.py:PROMPTS
+    When is a step due?                          signin/checks.py, one function for each reason
+    What does an answer to a step do?            signin/answers.py
+    Where do I add a second factor?              one module in factors/, one line in factors/registry.py, two templates
+    Where is the 30-minute clock?                sessions/idle.py; the value is `session.idle_timeout`
+    Where are tokens minted?                     oidc/token_issuer.py
+    How does a client learn of a session's end?  sessions/lifecycle.py:Sessions.end -> oidc/backchannel_logout.py
+    Where are the routes?                        web/blueprint.py
 
 Layers, each seeing only those below it:
 

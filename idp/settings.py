@@ -53,7 +53,7 @@ from idp.kernel.resources import folder
 PREFIX = "IDP_"
 FILE_SUFFIX = "_FILE"
 # Read by other parts of idp (the demo, the test suite) or by `load` itself; never settings.
-OTHER_VARIABLES = ("IDP_CONFIG", "IDP_LOG")
+OTHER_VARIABLES = ("IDP_CONFIG", "IDP_LOG", "IDP_NEW_PASSWORD")
 OTHER_PREFIXES = ("IDP_DEMO_", "IDP_TEST_")
 # What Kubernetes tells every container about a Service that is called `idp`.
 SERVICE_LINKS = re.compile(r"IDP_SERVICE_(HOST|PORT)(_\w+)?|IDP_PORT_[0-9]+_(TCP|UDP|SCTP)(_\w+)?")

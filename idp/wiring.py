@@ -61,7 +61,7 @@ class Services:
 
 def clock_for(engine: Engine) -> Clock:
     """PostgreSQL's own clock where several nodes share one; the machine's otherwise."""
-    return DatabaseClock(engine, SystemClock()) if engine.dialect.name == "postgresql" else SystemClock()
+    return DatabaseClock(engine) if engine.dialect.name == "postgresql" else SystemClock()
 
 
 def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Session]", clock: Clock) -> Services:
@@ -104,7 +104,14 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         flow=flow,
         answers=answers,
         logout=Logout(units, sessions),
-        organizations=Organizations(units, clock, trail, mail_is_set_up=settings.mail is not None),
+        organizations=Organizations(
+            units,
+            clock,
+            trail,
+            mail_is_set_up=settings.mail is not None or settings.mode in ("demo", "test"),
+            longest_idle_timeout=settings.session.idle_timeout,
+            longest_absolute_timeout=settings.session.absolute_timeout,
+        ),
         accounts=Accounts(units, clock, trail, passwords, sessions),
         clients=Clients(units, clock, trail),
         signing_keys=SigningKeys(units, clock, envelope),

@@ -21,7 +21,7 @@ from idp.store.schema import upgrade
 folder = Path(sys.argv[1])
 assert "site-packages" in idp.__file__, idp.__file__
 secret_key = "a secret key that only this test knows, 98765"
-environ = {"IDP_ISSUER": "http://localhost:8000", "IDP_SECRET_KEY": secret_key, "IDP_SERVICE_DESK_PHONE": "088 - 600 6400"}
+environ = {"IDP_ISSUER": "http://localhost:8000", "IDP_SECRET_KEY": secret_key}
 settings = load(None, {**environ, "IDP_DATABASE__URL": f"sqlite:///{folder}/idp.db"})
 upgrade(settings.database.url)
 app = idp.create_app(settings)
@@ -64,7 +64,8 @@ def test_wheel_in_an_empty_environment_serves_a_login_page(wheel: Path, tmp_path
     python = environment / "bin" / "python"
     subprocess.run([UV, "pip", "install", "--python", python, wheel], check=True, capture_output=True)
     command = [python, "-c", SERVES_A_LOGIN_PAGE, tmp_path]
-    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False, env={"HOME": str(tmp_path)})
+    environ = {"HOME": str(tmp_path)}
+    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False, env=environ)
     assert run.stdout.strip() == "served", run.stderr
 
 

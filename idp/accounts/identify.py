@@ -8,6 +8,7 @@ Whether the code, the username or the password was wrong is never told, and a bl
 password.
 """
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -51,6 +52,10 @@ class Identification:
     def __init__(self, units: UnitsOfWork, passwords: Passwords, attempts: Attempts) -> None:
         self._units, self._passwords, self._attempts = units, passwords, attempts
 
+    def admitted(self) -> AbstractContextManager[None]:
+        """A place in the queue for hashing, to be had before paying. Raises Throttled when all are taken."""
+        return self._passwords.admitted()
+
     def pay(self, typed: Typed, device: str = UNKNOWN_DEVICE) -> Payment:
         """One attempt for this name and device is counted, whether or not there is such an account."""
         with self._units.writing() as unit:
@@ -78,9 +83,8 @@ class Identification:
         False when it was changed, or the account blocked, between verification and now.
         """
         account = Account.__table__
-        values = {"last_sign_in_at": self._attempts.now()} | (
-            {"password_hash": identified.new_hash} if identified.new_hash else {}
-        )
+        # Without a better hash the row is written as it is: what counts is the condition, decided by the database.
+        values = {"password_hash": identified.new_hash or identified.verified_hash}
         holds = unit.execute(
             update(Account)
             .where(

@@ -2,8 +2,9 @@
 
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Session as Unit
 
 from idp.store.base import Base
 
@@ -44,7 +45,8 @@ class Account(Base):
     """A person's record in one organisation.
 
     `sub` is random and never used again, so that a new account with an old username inherits nothing.
-    `username` is the canonical form (see `names`), `username_shown` what the person sees.
+    `username` is the canonical form (see `names`), `username_shown` what the person sees. A half-made sign-in whose
+    password was proven before `proofs_void_before` begins again: a block, a new password and a reset set it.
     """
 
     __tablename__ = "accounts"
@@ -68,9 +70,19 @@ class Account(Base):
     email_verified: Mapped[bool] = mapped_column(default=False)
     locale: Mapped[str | None] = mapped_column(String(10))
     blocked_at: Mapped[datetime | None]
+    proofs_void_before: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     last_sign_in_at: Mapped[datetime | None]
     last_postponed_at: Mapped[datetime | None]
 
     organization: Mapped[Organization] = relationship(lazy="joined", innerjoin=True)
+
+
+def lock_account(unit: Unit, account_id: int | None) -> None:
+    """Nobody else changes the account, or opens or ends its sessions by hand, before the unit of work is over.
+
+    Taken before any other lock, always; `FOR NO KEY UPDATE`, so that rows which only refer to the account go on.
+    """
+    if account_id is not None:
+        unit.execute(select(Account.id).where(Account.id == account_id).with_for_update(key_share=True))

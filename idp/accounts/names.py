@@ -14,7 +14,9 @@ LONGEST_STORED = 128
 
 def canonical(typed: str) -> str:
     """The form that is compared and stored. Idempotent; bounded in length whatever was typed."""
-    folded = unicodedata.normalize("NFKC", typed[:LONGEST_TYPED].strip()).casefold()
+    # Control characters cannot be in a name, and one of them (NUL) cannot even be asked for on PostgreSQL.
+    printable = "".join(character for character in typed[:LONGEST_TYPED] if unicodedata.category(character) != "Cc")
+    folded = unicodedata.normalize("NFKC", printable.strip()).casefold()
     return unicodedata.normalize("NFKC", folded)[:LONGEST_TYPED].strip()
 
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from threading import BoundedSemaphore, Lock
+from threading import BoundedSemaphore, Lock, local
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
@@ -59,6 +59,7 @@ class Passwords:
         self._common = frozenset(map(_folded, read_common_passwords() if common is None else common))
         # Whoever is not admitted neither works nor waits: a flood of sign-ins costs memory and time up to a limit only.
         self._admitted = BoundedSemaphore(settings.concurrency + settings.queue)
+        self._thread = local()
         self._working = BoundedSemaphore(settings.concurrency)
         self._dummy = self._hasher.hash(random_token())
         self._counting = Lock()
@@ -133,14 +134,27 @@ class Passwords:
         return True
 
     @contextmanager
-    def _place(self) -> Iterator[None]:
+    def admitted(self) -> Iterator[None]:
+        """This thread has a place in the queue for hashing until the block is left. Raises Throttled: all are taken.
+
+        To be entered before an attempt is paid: a busy machine costs nobody an attempt.
+        """
+        if getattr(self._thread, "is_admitted", False):
+            yield
+            return
         if not self._admitted.acquire(blocking=False):
             raise Throttled(RETRY_AFTER, "error.busy", "all places for password hashing are taken")
+        self._thread.is_admitted = True
         try:
-            with self._working:
-                yield
+            yield
         finally:
+            self._thread.is_admitted = False
             self._admitted.release()
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        with self.admitted(), self._working:
+            yield
 
     def _count(self) -> None:
         with self._counting:

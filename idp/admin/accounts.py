@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Unit
 
 from idp.accounts import identify
-from idp.accounts.models import ROLES, Account, Organization
+from idp.accounts.models import ROLES, Account, Organization, lock_account
 from idp.accounts.names import canonical, checked
 from idp.accounts.passwords import CONTAINS_NAME, NOT_TEXT, TOO_COMMON, TOO_LONG, TOO_SHORT, Passwords
 from idp.admin import organizations
@@ -121,9 +121,9 @@ class Accounts:
         wrong.raise_any()
         password_hash = self._passwords.hash(password)
         with self._units.writing() as unit:
-            account = found(unit, org_code, username)
+            account = _locked(unit, org_code, username)
             account.password_hash = password_hash
-            account.password_changed_at = account.updated_at = self._clock.now()
+            account.password_changed_at = account.updated_at = account.proofs_void_before = self._clock.now()
             self._sessions.end_all_of(unit, account.id, "password_changed")
             self._record(unit, account, "password set")
         return account
@@ -131,9 +131,9 @@ class Accounts:
     def block(self, org_code: str, username: str) -> Account:
         """Nobody can sign in with the account, and every session of it is over. Raises Refused."""
         with self._units.writing() as unit:
-            account = found(unit, org_code, username)
+            account = _locked(unit, org_code, username)
             if account.blocked_at is None:
-                account.blocked_at = account.updated_at = self._clock.now()
+                account.blocked_at = account.updated_at = account.proofs_void_before = self._clock.now()
                 self._record(unit, account, "blocked")
             self._sessions.end_all_of(unit, account.id, "account_disabled")
         return account
@@ -209,6 +209,14 @@ def _check(account: Account, wrong: Reasons) -> None:
         "account.locale",
         f"{account.locale!r} is no locale such as nl or nl-NL",
     )
+
+
+def _locked(unit: Unit, org_code: str, username: str) -> Account:
+    """The account, locked before its sessions are, and as it is now that it is locked. Raises Refused."""
+    account = found(unit, org_code, username)
+    lock_account(unit, account.id)
+    unit.refresh(account)
+    return account
 
 
 def _methods(unit: Unit, account: Account) -> Sequence[EnrolledMethod]:

@@ -17,20 +17,19 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
-    func,
     literal,
     null,
     or_,
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from idp.attempts.models import AttemptBudget
 from idp.kernel.clock import Clock
 from idp.kernel.secrets import DerivedKeys
 from idp.store.base import UtcDateTime
+from idp.store.dialects import insert_or
 
 
 @dataclass(frozen=True)
@@ -118,11 +117,10 @@ class Attempts:
         session.execute(delete(AttemptBudget).where(AttemptBudget.key == self.key(*subject)))
 
     def _make_row(self, session: Session, key: bytes, now: datetime) -> None:
-        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
         values = {"key": key, "kind": self.kind, "in_a_row": 0, "waits": 0, "updated_at": now}
-        # A row that is there is locked, not only seen: on PostgreSQL a success at the same moment could delete it between
-        # this statement and the payment.
-        statement = insert(AttemptBudget).values(values)
+        # A row that is there is locked, not only seen: on PostgreSQL a success at the same moment could delete it
+        # between this statement and the payment.
+        statement = insert_or(session, AttemptBudget).values(values)
         session.execute(
             statement.on_conflict_do_update(index_elements=[AttemptBudget.key], set_={"kind": statement.excluded.kind})
         )
@@ -175,8 +173,3 @@ class Attempts:
         tried = [getattr(paid, f"tried_{number}_at") for number in (1, 2, 3, 4)]
         recent = [moment for moment in tried if moment is not None and moment > now - self.limits.window]
         return self.limits.attempts - len(recent)
-
-
-def count(session: Session) -> int:
-    """How many counters there are."""
-    return session.scalar(select(func.count()).select_from(AttemptBudget)) or 0

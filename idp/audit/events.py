@@ -131,7 +131,6 @@ class CodeIssued(Event):
     """An authorization code was handed to the client."""
 
     acr: str
-    reasons: list[str]
 
 
 @dataclass(frozen=True)

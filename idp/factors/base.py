@@ -22,11 +22,6 @@ class Verdict(StrEnum):
     LONG = "long"
     NOT_DIGITS = "not_digits"
 
-    @property
-    def was_an_attempt(self) -> bool:
-        """False for answers that cannot be right whatever the secret is: they tell nothing and cost nothing."""
-        return self in (Verdict.RIGHT, Verdict.WRONG, Verdict.USED)
-
 
 @dataclass(frozen=True)
 class Person:

@@ -6,11 +6,6 @@ from idp.factors.totp import Totp
 FACTORS: tuple[SecondFactor, ...] = (Totp(),)
 
 
-def factor(name: str) -> SecondFactor | None:
-    """The factor of this name; None when there is none."""
-    return next((each for each in FACTORS if each.name == name), None)
-
-
 def highest_level() -> int:
     """The highest level that somebody can reach with what there is."""
     return max(each.reaches for each in FACTORS)

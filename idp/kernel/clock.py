@@ -1,5 +1,6 @@
 """The one clock. Everything that decides by time takes it from here, inside the unit of work that decides."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -44,6 +45,11 @@ class FixedClock:
 
     def set(self, at: datetime) -> None:
         self._at = at
+
+
+def ticks() -> timedelta:
+    """Time since some moment in the past, untouched when the machine's clock is set: for measuring distances."""
+    return timedelta(microseconds=time.monotonic_ns() // 1000)
 
 
 def whole_seconds(moment: datetime) -> int:

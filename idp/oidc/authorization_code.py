@@ -132,7 +132,9 @@ class AuthorizationCodes:
 
 def revoke_grant(unit: Unit, grant_id: str, because: str, now: datetime) -> None:
     """Nothing that came from this authorization works any more. The session goes on."""
-    for model in (AccessToken, RefreshFamily):
+    # The family first: when it is being used at this moment, this waits for that use to be committed, and the statement
+    # after it sees the access token that came of it.
+    for model in (RefreshFamily, AccessToken):
         statement = update(model).where(model.grant_id == grant_id, model.revoked_at.is_(None))
         values: dict[str, Any] = {"revoked_at": now}
         if model is RefreshFamily:

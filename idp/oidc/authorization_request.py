@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any, Never
+from urllib.parse import urlsplit
 
 from idp.kernel.levels import AcrValues
 from idp.oidc.claims import BY_SCOPE, names_for
@@ -41,7 +42,7 @@ class AuthorizationRequest:
     prompt: tuple[str, ...] = ()
     max_age_seconds: int | None = None
     acr_values: tuple[str, ...] = ()
-    acr_is_essential: bool = False
+    essential_acr: tuple[str, ...] = ()
     claims: dict[str, Any] = field(default_factory=dict)
     login_hint: str | None = None
     hinted_sub: str | None = None
@@ -66,7 +67,7 @@ class AuthorizationRequest:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "AuthorizationRequest":
-        listed = {name: tuple(stored[name]) for name in ("scope", "prompt", "acr_values")}
+        listed = {name: tuple(stored[name]) for name in ("scope", "prompt", "acr_values", "essential_acr")}
         return cls(**{**stored, **listed})
 
 
@@ -97,7 +98,7 @@ def validate(
         max_age_seconds=checked.max_age(),
         claims=(claims := checked.claims()),
         acr_values=checked.acr_values(claims),
-        acr_is_essential=_asks_for_essential_value(_wish(claims, "acr")),
+        essential_acr=_essential_values(_wish(claims, "acr")),
         login_hint=checked.limited("login_hint", 500),
         hinted_sub=checked.hinted_sub(hinted_sub, claims),
         ui_locales=checked.limited("ui_locales", 200),
@@ -106,23 +107,23 @@ def validate(
 
 
 def requested_levels(request: AuthorizationRequest, acr: AcrValues) -> tuple[int, ...]:
-    """The known levels among those asked for."""
-    return tuple(acr.known(request.acr_values))
+    """The known levels among those asked for; where some are essential, those alone (OIDC Core 5.5.1.1)."""
+    return tuple(acr.known(request.essential_acr or request.acr_values))
 
 
-def _asks_for_essential_value(wish: dict[str, Any]) -> bool:
-    """True when one of the values has to be reached; without any, it is only the claim that has to be there.
+def _acr_by_claim(wish: dict[str, Any]) -> tuple[str, ...]:
+    return (wish["value"],) if "value" in wish else tuple(wish.get("values", ()))
 
-    OIDC Core 5.5.1.1.
-    """
-    return bool(wish.get("essential")) and ("value" in wish or "values" in wish)
+
+def _essential_values(wish: dict[str, Any]) -> tuple[str, ...]:
+    """The values of which one has to be reached; without any, it is only the claim that has to be there."""
+    return _acr_by_claim(wish) if wish.get("essential") else ()
 
 
 def anybody_can_pose_as(client: Client, redirect_uri: str) -> bool:
     """True for a public client whose answer goes to a program on the device that proves nothing (RFC 8252 8.6)."""
-    scheme, _, rest = redirect_uri.partition("://")
-    host = rest.partition("/")[0].rpartition(":")[0] or rest.partition("/")[0]
-    return client.is_public and (scheme not in ("http", "https") or host.strip("[]") in LOOPBACK_HOSTS)
+    parts = urlsplit(redirect_uri)
+    return client.is_public and (parts.scheme not in ("http", "https") or parts.hostname in LOOPBACK_HOSTS)
 
 
 def _client(parameters: Parameters, find_client: Callable[[str], Client | None]) -> Client:
@@ -276,9 +277,7 @@ class _Checked:
         }
 
     def acr_values(self, claims: dict[str, Any]) -> tuple[str, ...]:
-        wish = _wish(claims, "acr")
-        by_claim = [wish["value"]] if "value" in wish else wish.get("values", [])
-        return (*by_claim, *(self.limited("acr_values", 1000) or "").split())
+        return (*_acr_by_claim(_wish(claims, "acr")), *(self.limited("acr_values", 1000) or "").split())
 
     def hinted_sub(self, hinted_sub: Callable[[str], str | None], claims: dict[str, Any]) -> str | None:
         """The one person whom the answer may be about, by hint or by name (OIDC Core 3.1.2.2)."""

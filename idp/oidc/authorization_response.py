@@ -24,11 +24,6 @@ class AuthorizationResponse:
     def is_form_post(self) -> bool:
         return self.response_mode == "form_post"
 
-    @property
-    def goes_to_web(self) -> bool:
-        """False for the custom scheme of a native application, which some browsers open only after a click."""
-        return self.redirect_uri.partition(":")[0] in ("http", "https")
-
     def location(self) -> str:
         """The URI that the browser is sent to, for `query` and `fragment`."""
         encoded = urlencode(self.parameters, quote_via=quote)

@@ -53,6 +53,7 @@ KNOWN_PARAMETERS = (
     "refresh_token",
     "scope",
 )
+NOT_VALID = "the refresh token is not valid for this client, or its session is over"
 NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 
 
@@ -266,8 +267,10 @@ class _RefreshTokenGrant(_Grant):
                     self.provider.sessions.touch_by_refresh(unit, used.grant.session_id)
                 grant = replace(used.grant, scope=" ".join(scope) or used.grant.scope)
                 issued = self.provider.token_issuer.issue(unit, client, grant, used.refresh_token, False)
-            if issued:
+                if issued is None:
+                    # Raised inside the unit of work: a refresh token that yields nothing is not used up.
+                    raise InvalidGrantError(NOT_VALID)
                 self.record_issue(unit, issued)
         if not issued:
-            raise InvalidGrantError("the refresh token is not valid for this client, or its session is over")
+            raise InvalidGrantError(NOT_VALID)
         return self.answer(issued, issued.grant.scope)

@@ -73,7 +73,7 @@ class TokenIssuer:
         """Tokens for the grant exist; None when nobody may have them any more.
 
         That is so when the session is over, or will be within a second; when the account is blocked; and when the
-        session does not reach the client's own minimum level.
+        session, or what the grant was given for, does not reach the client's own minimum level.
         """
         now = self._clock.now()
         session = self._sessions.load_live_by_id(unit, grant.session_id, lock=True)
@@ -81,7 +81,7 @@ class TokenIssuer:
         if session is None or account is None or account.blocked_at is not None:
             return None
         left = idle.seconds_left(session, now)
-        if left < 1 or session.level < (client.minimum_acr or 0):
+        if left < 1 or min(session.level, grant.level) < (client.minimum_acr or 0):
             return None
         lifetime = min(self._lifetimes.access_token, timedelta(seconds=left))
         access_token = random_token()

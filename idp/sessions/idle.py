@@ -6,12 +6,13 @@ live.
 
 What counts as activity:
 
-    interactive use of our own pages                              yes, always written
-    an authorization request as a top-level navigation            yes, always written: somebody opened an application
-      (`Sec-Fetch-Dest` absent or `document`, not `prompt=none`)
-    `prompt=none`, frames, userinfo, discovery, JWKS              no token endpoint, authorization code
-    no: it follows an authorization request at once token endpoint, refresh token                                 only
-    for clients with `session_activity = token_refresh`
+    interactive use of our own pages                         yes, always written
+    an authorization request as a top-level navigation       yes, always written: somebody opened an application
+      (`Sec-Fetch-Dest` absent or `document`, and not
+      `prompt=none`)
+    `prompt=none`, frames, userinfo, discovery, JWKS         no
+    token endpoint, authorization code                       no: it follows an authorization request at once
+    token endpoint, refresh token                            for clients with `session_activity = token_refresh`
 
 `last_activity_at` only rises: two nodes that write the same moment late cannot shorten a session.
 """

@@ -1,10 +1,11 @@
 """A session's life: opened in one place, read by one reader, ended by one road.
 
-open             only `signin.flow` calls it, when no authentication prompt is due any more reauthenticate   the
-same account proved itself again: same `sid`, new secret, never a lower level load_live        the only reader that
-pages, protocol and administration may use touch            something happened join             a client received
-its first tokens in this session end              the only road by which a session ends: end + audit event + one
-notice per client, in one transaction
+open             only `signin.flow` calls it, when no authentication prompt is due any more
+reauthenticate   the same account proved itself again: same `sid`, new secret, never a lower level
+load_live        the only reader that pages, protocol and administration may use
+touch            something happened
+join             a client received its first tokens in this session
+end              the only road by which a session ends: end, audit event and one notice per client, together
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
 from sqlalchemy import select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session as Unit
 
 from idp.audit.events import SessionEnded, SessionOpened, SessionReauthenticated
@@ -22,6 +22,7 @@ from idp.kernel.clock import Clock
 from idp.kernel.secrets import hash_secret, random_identifier, random_token
 from idp.sessions import idle
 from idp.sessions.models import Participation, Session
+from idp.store.dialects import insert_or
 
 # Refreshes arrive in bursts; a row need not be written for each.
 COALESCE = timedelta(seconds=15)
@@ -177,13 +178,8 @@ class Sessions:
 
     def join(self, unit: Unit, session_id: int, client_id: str) -> None:
         """The client takes part in the session from its first tokens on, and will be told when it ends."""
-        dialect = unit.get_bind().dialect.name
-        statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(Participation)
-        unit.execute(
-            statement.values(
-                session_id=session_id, client_id=client_id, joined_at=self._clock.now()
-            ).on_conflict_do_nothing()
-        )
+        values = {"session_id": session_id, "client_id": client_id, "joined_at": self._clock.now()}
+        unit.execute(insert_or(unit, Participation).values(values).on_conflict_do_nothing())
 
     def participants(self, unit: Unit, session_id: int) -> Sequence[str]:
         """The clients that received tokens in this session, in the order they joined."""
@@ -212,7 +208,9 @@ class Sessions:
 
     def end_all_of(self, unit: Unit, account_id: int, reason: EndReason) -> int:
         """Every session of the account is over; the number that were not before."""
-        sessions = unit.scalars(select(Session).filter_by(account_id=account_id, ended_at=None)).all()
+        sessions = unit.scalars(
+            select(Session).filter_by(account_id=account_id, ended_at=None).order_by(Session.id)
+        ).all()
         return sum(self.end(unit, session, reason) for session in sessions)
 
     def overdue(self, unit: Unit, limit: int) -> Sequence[Session]:

@@ -122,16 +122,17 @@ class Answers:
     def _identify(self, look: Look, browser: Browser, form: Form) -> Reaction:
         if "account" in form:
             return self._choose_account(look, browser, form["account"])
-        organisation, username = (form.get(name, "")[:LONGEST_TYPED] for name in ("organisation", "username"))
+        organisation, username = _typed(form, "organisation"), _typed(form, "username")
         shown = {"typed_organisation": organisation, "typed_username": username}
         for name in ("organisation", "username", "password"):
             if not form.get(name, "").strip():
                 return self._again(look, browser, _error(name, f"identify.error.empty_{name}"), changes=shown)
         typed = Typed.of(organisation, username, form["password"])
-        payment = self._identification.pay(typed)
+        with self._identification.admitted():
+            payment = self._identification.pay(typed)
+            identified = self._identification.verify(typed) if isinstance(payment, Paid) else None
         if not isinstance(payment, Paid):
             return self._refused(look, browser, "password", payment, changes=shown)
-        identified = self._identification.verify(typed)
         if identified is None:
             error, wrong = _error("organisation", "identify.error.wrong"), PasswordChecked(outcome="wrong")
             return self._again(look, browser, error, wrong, shown)
@@ -149,7 +150,7 @@ class Answers:
             if fresh.pending_name != "identify":
                 return Advanced(fresh.interaction.id, fresh.pending_name)
             look = fresh
-        return self._flow.record(look, browser, self._password_proof(identified, typed, shown))
+        return self._flow.record(look, browser, self._password_proof(identified, typed, shown), account.id)
 
     def _password_proof(
         self, identified: Identified, typed: Typed, shown: dict[str, str]
@@ -196,7 +197,7 @@ class Answers:
         )
         if is_same_person or look.session is None or look.interaction.session_id is not None:
             return Advanced(look.interaction.id, look.pending_name)
-        shown = {name: form.get(name.removeprefix("typed_"), "")[:LONGEST_TYPED] for name in TYPED}
+        shown = {name: _typed(form, name.removeprefix("typed_")) for name in TYPED}
         return self._flow.record(look, browser, lambda unit, present: {"names_another_account": True, **shown})
 
     # verify_second_factor
@@ -340,6 +341,8 @@ class Answers:
             except IntegrityError:
                 # Another tab enrolled this method a moment ago. What it enrolled has to be proven, not replaced.
                 return {"enrolling_method": None, "enrolling_sealed": None, "error": None}
+            # Its own success: what was guessed at a credential before it does not count against this one.
+            self._attempts.succeed(unit, str(account.id), factor.name)
             self._trail.record(unit, self._about(present, SecondFactorEnrolled(method=factor.name)))
             return {
                 **_proof(factor),
@@ -524,6 +527,11 @@ def _proof(factor: SecondFactor) -> dict[str, Any]:
 
 def _error(field: str, key: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
     return {"field": field, "key": key, "params": params or {}}
+
+
+def _typed(form: Form, name: str) -> str:
+    """What was typed, to be shown again: bounded, and without what a database cannot hold."""
+    return form.get(name, "")[:LONGEST_TYPED].replace("\x00", "")
 
 
 def _form_error(problem: Verdict, answer: str) -> dict[str, Any]:

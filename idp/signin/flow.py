@@ -9,6 +9,7 @@ Every public method is one use case: it opens its units of work, and what it ret
 page. Any doubt means no: an interaction that is unknown, foreign, finished or expired never advances.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.campaign import Campaign
-from idp.accounts.models import Account
+from idp.accounts.models import Account, lock_account
 from idp.audit.events import CodeIssued, SignInBegun
 from idp.audit.trail import Trail
 from idp.consents.record import granted_scope
@@ -39,6 +40,9 @@ from idp.signin.interaction import Interaction
 from idp.signin.prompts import Pending, next_prompt, silent_error
 from idp.signin.situation import Asked, Enrolled, LiveSession, Person, Proofs, Situation
 from idp.store.units import UnitsOfWork
+
+# What `random_identifier` makes; anything else was never an interaction.
+_IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{22}")
 
 # Where the browser goes when nothing is left to ask.
 CONTINUE = "continue"
@@ -204,6 +208,8 @@ class Flow:
 
         `chosen`: the person just said that the browser's session is the right one.
         """
+        if not _IDENTIFIER.fullmatch(interaction_id):
+            return Closed("unknown")
         with self.units.writing() as unit:
             old = unit.get(Interaction, interaction_id)
             if old is None:
@@ -226,7 +232,7 @@ class Flow:
         binding = browser.binding or random_token()
         fresh.browser_hash = hash_secret(binding)
         if self._is_bound(old, browser) and old.finished_at is None:
-            old.finished_at, old.finished_how = self.clock.now(), "begun_again"
+            old.finished_at, old.finished_how, old.enrolling_sealed = self.clock.now(), "begun_again", None
         unit.add(fresh)
         unit.flush()  # the event below names it
         look = self._look(unit, fresh, client, self._live_session(unit, browser))
@@ -260,6 +266,8 @@ class Flow:
 
     def look(self, interaction_id: str, browser: Browser) -> Look | Closed:
         """The interaction as it stands. Changes nothing."""
+        if not _IDENTIFIER.fullmatch(interaction_id):
+            return Closed("unknown")
         with self.units.reading() as unit:
             return self._find(unit, interaction_id, browser)
 
@@ -275,8 +283,10 @@ class Flow:
             return Closed("foreign", None, client)
         if interaction.finished_at is not None:
             return Closed("finished", interaction, client)
+        if self._is_too_old(interaction):
+            return Closed("too_old", interaction, client)
         if self.clock.now() >= interaction.last_activity_at + self._limits.interaction_idle:
-            return Closed("too_old" if self._is_too_old(interaction) else "expired", interaction, client)
+            return Closed("expired", interaction, client)
         return self._look(unit, interaction, client, self._live_session(unit, browser, lock))
 
     def _is_bound(self, interaction: Interaction, browser: Browser) -> bool:
@@ -296,8 +306,7 @@ class Flow:
         session = self._session_that_counts(unit, interaction, request, live)
         of_this = session is not None and interaction.session_id == session.id
         # Once proofs became a session they are spent: only that session speaks for the person.
-        # Whoever was blocked since proving the password proved nothing.
-        unspent = interaction.session_id is None and not _is_blocked(unit, interaction.account_id)
+        unspent = interaction.session_id is None and self._proofs_hold(unit, interaction, now)
         proofs = Proofs(
             account_id=interaction.account_id,
             password=unspent and interaction.password_proven_at is not None,
@@ -317,7 +326,7 @@ class Flow:
             prompt=frozenset(request.prompt),
             max_age=request.max_age,
             requested_levels=requested_levels(request, self.acr),
-            acr_is_essential=request.acr_is_essential,
+            acr_is_essential=bool(request.essential_acr),
             client_minimum=client.minimum_acr or PASSWORD,
             scope=request.consent_scope,
             first_party=client.first_party,
@@ -325,13 +334,31 @@ class Flow:
         )
         situation = Situation(
             asked=asked,
-            session=self._live(session, of_this, now) if session else None,
+            session=self._live(session, of_this and interaction.password_proven_at is not None, now)
+            if session
+            else None,
             proofs=proofs,
             person=self._person(unit, account, client, now) if account else None,
             fresh_for_enrolment=self._limits.fresh_for_enrolment,
         )
         pending = next_prompt(situation)
         return Look(interaction, request, client, situation, pending, account, session, session_account, now)
+
+    def _proofs_hold(self, unit: Unit, interaction: Interaction, now: datetime) -> bool:
+        """False for proofs that are too old, and for those given before a block, a new password or a reset.
+
+        A half-made sign-in lives no longer after its password than an interaction may lie idle, however busy it is.
+        """
+        account = unit.get(Account, interaction.account_id) if interaction.account_id is not None else None
+        if account is None:
+            return True
+        if account.blocked_at is not None:
+            return False
+        proven_at = interaction.password_proven_at
+        if proven_at is None:
+            return True
+        is_void = account.proofs_void_before is not None and proven_at < account.proofs_void_before
+        return not is_void and now < proven_at + self._limits.interaction_idle
 
     def _session_that_counts(
         self, unit: Unit, interaction: Interaction, request: AuthorizationRequest, live: Session | None
@@ -382,13 +409,20 @@ class Flow:
 
     # advance
 
-    def record(self, look: Look, browser: Browser, recorder: Recorder) -> Advanced | Closed:
+    def record(
+        self, look: Look, browser: Browser, recorder: Recorder, account_id: int | None = None
+    ) -> Advanced | Closed:
         """What the recorder proves is written, and the list is read again.
+
+        `account_id`: whose account the recorder writes, when it is not the one of the look.
 
         The interaction is read once more under lock: when its pending prompt is no longer the one that was answered
         (another tab was faster, the session ended), nothing is recorded and the browser goes to what is pending now.
         """
         with self.units.writing() as unit:
+            # The account is locked first, as everywhere (see `store.units`): whoever blocks it or changes its password
+            # meanwhile either comes before, and is seen below, or after, and ends the session that is opened here.
+            lock_account(unit, account_id or look.account_id)
             present = self._find(unit, look.interaction.id, browser, lock=True)
             if isinstance(present, Closed):
                 return present
@@ -443,6 +477,7 @@ class Flow:
                 raise RuntimeError("only a session vouched for the password, and it is over")
         elif live is not None:
             self.sessions.end(unit, live, "replaced")
+        account.last_sign_in_at = self.clock.now()
         organization = account.organization
         return self.sessions.open(unit, account.id, proven, organization.idle_timeout, organization.absolute_timeout)
 
@@ -477,6 +512,8 @@ class Flow:
 
     def leave(self, interaction_id: str, browser: Browser) -> Left | Closed:
         """The way back to the client that was refused: by the person, or because its minimum cannot be reached."""
+        if not _IDENTIFIER.fullmatch(interaction_id):
+            return Closed("unknown")
         with self.units.reading() as unit:
             closed = self._find(unit, interaction_id, browser)
             if not isinstance(closed, Closed):
@@ -521,7 +558,6 @@ class Flow:
             unit,
             CodeIssued(
                 acr=self.acr.stated(request.acr_values, session.level),
-                reasons=[],
                 account_id=session.account_id,
                 client_id=request.client_id,
                 sid=session.sid,

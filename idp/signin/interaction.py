@@ -25,14 +25,14 @@ class Interaction(Base):
     )
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    browser_hash: Mapped[bytes] = mapped_column(index=True)
+    browser_hash: Mapped[bytes]
     purpose: Mapped[str] = mapped_column(String(20), default="authorization")
     client_id: Mapped[str] = mapped_column(ForeignKey("clients.client_id"), index=True)
     request: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
     last_activity_at: Mapped[datetime] = mapped_column(index=True)
 
-    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"))
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"), index=True)
     password_proven_at: Mapped[datetime | None]
     factor_method: Mapped[str | None] = mapped_column(String(20))
     factor_level: Mapped[int | None]
@@ -52,6 +52,6 @@ class Interaction(Base):
     typed_username: Mapped[str] = mapped_column(String(256), default="")
     error: Mapped[dict[str, Any] | None]
 
-    session_id: Mapped[int | None] = mapped_column(ForeignKey("sessions.id"))
+    session_id: Mapped[int | None] = mapped_column(ForeignKey("sessions.id"), index=True)
     finished_at: Mapped[datetime | None]
     finished_how: Mapped[str | None] = mapped_column(String(40))

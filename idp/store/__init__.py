@@ -3,6 +3,7 @@
     base.py      Base (declarative), UtcDateTime and Duration columns, names for constraints
     engine.py    db, the session holder (Flask-SQLAlchemy), and how connections of each database are set up
     units.py     UnitsOfWork: `reading` (writing raises) and `writing`; no statement runs outside of one
+    dialects.py  the one statement that the databases spell differently
     clock.py     DatabaseClock: the time of the PostgreSQL server, so that all nodes agree
     schema.py    migrations: upgrade, and what differs between the models and a database
 

@@ -1,12 +1,13 @@
 """The time of the database server, so that several nodes decide by one clock."""
 
 import logging
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 from sqlalchemy import Engine, NullPool, create_engine, text
 
-from idp.kernel.clock import Clock
+from idp.kernel.clock import SystemClock, ticks
 
 log = logging.getLogger(__name__)
 
@@ -15,59 +16,72 @@ RESAMPLE_AFTER = timedelta(minutes=1)
 # Beyond this the sample says more about the network than about the clock.
 LONGEST_ROUND_TRIP = timedelta(seconds=1)
 UNTRUSTED_AFTER = timedelta(minutes=5)
+# A server's clock that moves further than this between two samples was set, or is another server's.
+REMARKABLE_JUMP = timedelta(seconds=2)
+
+Ticks = Callable[[], timedelta]
 
 
 class DatabaseClock:
-    """The local clock corrected by its distance to PostgreSQL's, the median of five samples, taken again each minute.
+    """PostgreSQL's clock: the median of five samples, taken again each minute, carried on by this machine's ticks.
 
-    `is_trusted` turns False when no sample succeeded for five minutes: such a node must not decide anything.
+    The machine's own clock may be wrong or be set meanwhile; it is not used. `is_trusted` turns False when no sample
+    succeeded for five minutes: such a node must not decide anything.
     """
 
-    def __init__(self, engine: Engine, local: Clock) -> None:
+    def __init__(self, engine: Engine, ticks: Ticks = ticks) -> None:
         # A connection of its own: the clock is read inside units of work, and must not wait for a place in their pool.
         self._engine = create_engine(engine.url, poolclass=NullPool, connect_args={"connect_timeout": 5})
-        self._local = local
-        self._offset = timedelta(0)
-        self._sampled_at: datetime | None = None
-        self._tried_at: datetime | None = None
+        self._ticks = ticks
+        # The server's time at tick 0, when the last sample was taken, and when one was last tried.
+        self._at_tick_zero: datetime | None = None
+        self._sampled_at: timedelta | None = None
+        self._tried_at: timedelta | None = None
         self._lock = Lock()
 
     def now(self) -> datetime:
-        local = self._local.now()
-        if self._tried_at is None or local - self._tried_at >= RESAMPLE_AFTER:
-            self._resample(local)
-        return self._local.now() + self._offset
+        tick = self._ticks()
+        if self._tried_at is None or tick - self._tried_at >= RESAMPLE_AFTER:
+            self._resample(tick)
+        if self._at_tick_zero is None:
+            # Nothing was ever sampled: the database is away, and what asks will fail on its own.
+            return SystemClock().now()
+        return self._at_tick_zero + self._ticks()
 
     @property
     def is_trusted(self) -> bool:
         self.now()
-        return self._sampled_at is not None and self._local.now() - self._sampled_at < UNTRUSTED_AFTER
+        return self._sampled_at is not None and self._ticks() - self._sampled_at < UNTRUSTED_AFTER
 
-    def _resample(self, local: datetime) -> None:
-        # One thread samples; the others go on with the offset at hand, except before there is any.
-        if not self._lock.acquire(blocking=self._sampled_at is None):
+    def _resample(self, tick: timedelta) -> None:
+        # One thread samples; the others go on with what is known, except before anything is.
+        if not self._lock.acquire(blocking=self._at_tick_zero is None):
             return
         try:
-            if self._tried_at is not None and local - self._tried_at < RESAMPLE_AFTER:
+            if self._tried_at is not None and tick - self._tried_at < RESAMPLE_AFTER:
                 return
-            self._tried_at = local
-            samples = self._samples()
-            if samples:
-                self._offset = sorted(samples)[len(samples) // 2]
-                self._sampled_at = local
+            self._tried_at = tick
+            if samples := self._samples():
+                self._take(sorted(samples)[len(samples) // 2], tick)
         except Exception:  # any failure to reach the database: the clock becomes untrusted, the caller fails on its own
             log.exception("the database's clock could not be read")
         finally:
             self._lock.release()
 
-    def _samples(self) -> list[timedelta]:
-        offsets = []
+    def _take(self, at_tick_zero: datetime, tick: timedelta) -> None:
+        known = self._at_tick_zero
+        if known is not None and abs(at_tick_zero - known) > REMARKABLE_JUMP:
+            log.error("the database's clock moved by %s", at_tick_zero - known)
+        self._at_tick_zero, self._sampled_at = at_tick_zero, tick
+
+    def _samples(self) -> list[datetime]:
+        moments = []
         with self._engine.connect() as connection:
             for _ in range(SAMPLES):
-                before = self._local.now()
+                before = self._ticks()
                 # clock_timestamp() is the server's clock itself; the forbidden now() is the start of a transaction.
                 server: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
-                after = self._local.now()
+                after = self._ticks()
                 if after - before <= LONGEST_ROUND_TRIP:
-                    offsets.append(server.astimezone(UTC) - (before + (after - before) / 2))
-        return offsets
+                    moments.append(server.astimezone(UTC) - (before + (after - before) / 2))
+        return moments

@@ -17,13 +17,15 @@ db = SQLAlchemy(metadata=Base.metadata, disable_autonaming=True, session_options
 def engine_options(url: str, pool_size: int) -> dict[str, Any]:
     """Options for `create_engine`; one connection per thread that works, plus none to spare."""
     if url.startswith("sqlite"):
-        return {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 10}
+        return {"pool_size": pool_size, "max_overflow": 0, "pool_timeout": 10, "hide_parameters": True}
     return {
         "pool_size": pool_size,
         "max_overflow": 0,
         "pool_timeout": 5,
         "pool_pre_ping": False,
         "pool_use_lifo": True,
+        # What was bound to a statement - hashes, addresses, sealed secrets - never stands in an exception's text.
+        "hide_parameters": True,
         "connect_args": {"connect_timeout": 5, "options": "-c timezone=UTC"},
     }
 

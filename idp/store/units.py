@@ -5,6 +5,9 @@
 
 A request holds one connection at a time, so units do not nest. Security decisions are single statements inside
 `writing`, in the transaction that writes their consequence. Hashing and signing happen outside.
+
+Rows are locked in one order, so that two units of work never wait for each other: account, interaction, sessions by id,
+code or refresh family, access tokens, counters.
 """
 
 from collections.abc import Iterator

@@ -3,6 +3,7 @@
 authorize.py      GET/POST /authorize
 signin.py         /s/<id>/<prompt>: one door for all prompts; restart, leave
 screens.py        SCREENS: prompt -> the page it shows
+front_channel.py  requests through the browser: read strictly, POST led to GET
 responses.py      authorization responses as redirect, hand-off page or form
 token.py userinfo.py discovery.py end_session.py health.py home.py
 cookies.py        names and attributes of every cookie

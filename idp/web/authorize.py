@@ -3,21 +3,19 @@
 from flask import Response, request
 
 from idp.audit.events import AuthorizationRefused
-from idp.oidc import authorization_request, authorization_response, parameters
-from idp.oidc.errors import SentToClient, ShownToEndUser
+from idp.oidc import authorization_request, authorization_response
+from idp.oidc.errors import SentToClient
 from idp.sessions.idle import is_top_level_navigation
 from idp.signin.flow import Begun
-from idp.web import cookies, responses
+from idp.web import cookies, front_channel, responses
 from idp.web.signin import go_to
 from idp.web.use_cases import use_cases
-
-LONGEST_QUERY = 32 * 1024
 
 
 def authorize() -> Response:
     """GET: a request is answered, or the person is led to the first prompt that is due."""
     services = use_cases()
-    asked = _parameters(request.query_string)
+    asked = front_channel.parameters_of(request.query_string)
     try:
         accepted, client = authorization_request.validate(asked, services.provider.find_client, _hinted_sub)
     except SentToClient as error:
@@ -32,17 +30,8 @@ def authorize() -> Response:
 def authorize_post() -> Response:
     """POST: the same request, led to our own GET, because Lax cookies do not travel with a cross-site POST."""
     body = request.get_data(cache=False)
-    _parameters(body)
-    return responses.lead_to_get("idp.authorize", body)
-
-
-def _parameters(encoded: bytes) -> parameters.Parameters:
-    if len(encoded) > LONGEST_QUERY:
-        raise ShownToEndUser("invalid_request", "the request is too long")
-    try:
-        return parameters.parse(encoded)
-    except parameters.Unreadable as error:
-        raise ShownToEndUser("invalid_request", f"the parameters cannot be read: {error}") from error
+    front_channel.parameters_of(body)
+    return front_channel.lead_to_get("idp.authorize", body)
 
 
 def _hinted_sub(hint: str) -> str | None:

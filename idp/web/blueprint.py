@@ -1,6 +1,7 @@
 """Every route, below the path of the issuer."""
 
-from flask import Blueprint
+from flask import Blueprint, request
+from werkzeug.exceptions import MethodNotAllowed
 
 from idp.web import authorize, discovery, end_session, health, home, signin, token, userinfo
 
@@ -24,9 +25,19 @@ ROUTES = (
 )
 
 
+# A GET of these does something; who only wants the headers (a scanner, a preview) must not do it.
+WITHOUT_HEAD = frozenset({"idp.authorize", "idp.show", "idp.restart", "idp.leave", "idp.end_session"})
+
+
 def blueprint() -> Blueprint:
     """The routes, not yet below a path."""
     result = Blueprint("idp", __name__)
+    result.before_request(_refuse_head)
     for path, endpoint, view, methods in ROUTES:
         result.add_url_rule(path, endpoint, view, methods=list(methods))
     return result
+
+
+def _refuse_head() -> None:
+    if request.method == "HEAD" and request.endpoint in WITHOUT_HEAD:
+        raise MethodNotAllowed(["GET"])

@@ -3,15 +3,12 @@
 from flask import Response, redirect, request, url_for
 
 from idp.oidc import end_session as protocol
-from idp.oidc import parameters
 from idp.oidc.end_session import EndSessionRequest
-from idp.oidc.errors import ShownToEndUser
-from idp.web import cookies, csrf, responses
+from idp.web import cookies, csrf, front_channel, responses
 from idp.web.pages import render
 from idp.web.use_cases import use_cases
 
 ABOUT = "end_session"
-LONGEST_QUERY = 32 * 1024
 
 
 def end_session() -> Response:
@@ -33,8 +30,8 @@ def end_session() -> Response:
 def end_session_post() -> Response:
     """POST: the same request, led to our own GET, because Lax cookies do not travel with a cross-site POST."""
     body = request.get_data(cache=False)
-    _read(body)
-    return responses.lead_to_get("idp.end_session", body)
+    front_channel.parameters_of(body)
+    return front_channel.lead_to_get("idp.end_session", body)
 
 
 def end_session_confirm() -> Response:
@@ -44,7 +41,7 @@ def end_session_confirm() -> Response:
     if request.form.get("decision") == "stay":
         home = accepted.client.home if accepted.client else None
         if home is not None and accepted.client is not None:
-            return responses.hand_off(home, accepted.client.client_name, is_web=True)
+            return responses.hand_off(home, accepted.client.client_name)
         staying: Response = redirect(url_for("idp.home"), 303)  # type: ignore[assignment]
         return staying
     return _end(accepted)
@@ -54,7 +51,7 @@ def _end(accepted: EndSessionRequest) -> Response:
     use_cases().logout.end(cookies.browser().session_secret)
     client = accepted.client
     if accepted.redirect_to is not None and client is not None:
-        response = responses.hand_off(accepted.redirect_to, client.client_name, is_web=True)
+        response = responses.hand_off(accepted.redirect_to, client.client_name)
     else:
         response = render(
             "end_session/signed_out.html",
@@ -69,16 +66,7 @@ def _end(accepted: EndSessionRequest) -> Response:
 def _accepted() -> EndSessionRequest:
     services = use_cases()
     return protocol.validate(
-        _read(request.query_string),
+        front_channel.parameters_of(request.query_string),
         services.provider.find_client,
         lambda hint: services.keys.verified_id_token(hint, services.settings.issuer),
     )
-
-
-def _read(encoded: bytes) -> parameters.Parameters:
-    if len(encoded) > LONGEST_QUERY:
-        raise ShownToEndUser("invalid_request", "the request is too long")
-    try:
-        return parameters.parse(encoded)
-    except parameters.Unreadable as error:
-        raise ShownToEndUser("invalid_request", f"the parameters cannot be read: {error}") from error

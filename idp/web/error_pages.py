@@ -1,9 +1,12 @@
 """Errors as pages. Each shows the request code that is in the log, in the audit trail and in `X-Request-Id`."""
 
 import logging
+import traceback
 from typing import Any
 
 from flask import Flask, Response, g, jsonify, request
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from idp.audit.events import AuthorizationRefused
@@ -31,6 +34,8 @@ def register(app: Flask) -> None:
     app.register_error_handler(ShownToEndUser, shown_to_end_user)
     app.register_error_handler(Throttled, throttled)
     app.register_error_handler(HTTPException, http_error)
+    app.register_error_handler(OperationalError, unavailable)
+    app.register_error_handler(PoolTimeout, unavailable)
     app.register_error_handler(Exception, unexpected)
 
 
@@ -67,9 +72,27 @@ def _for_person(error: HTTPException, status: int) -> Response:
     return _page(template, status, **extra)
 
 
+def unavailable(error: Exception) -> Response:
+    """503: the database is busy or away for a moment. Nothing was half done: its transaction is gone."""
+    log.error("request %s found no database: %s", g.get("request_code"), _kind(error))
+    response = _for_program("temporarily_unavailable", 503) if _is_for_programs() else _page("busy", 503)
+    response.headers["Retry-After"] = "2"
+    return response
+
+
+def _kind(error: Exception) -> str:
+    original = getattr(error, "orig", None) or error
+    return f"{type(original).__name__} {getattr(original, 'sqlstate', None) or ''}".strip()
+
+
 def unexpected(error: Exception) -> Response:
     """500: the fault is ours. The details go to the log only."""
-    log.exception("request %s failed", g.get("request_code"), exc_info=error)
+    if isinstance(error, DBAPIError):
+        # A driver's message can quote the values of a row; where it happened says enough.
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        log.error("request %s failed in the database: %s\n%s", g.get("request_code"), _kind(error), frames)
+    else:
+        log.exception("request %s failed", g.get("request_code"), exc_info=error)
     return _for_program("server_error", 500) if _is_for_programs() else _page("server_error", 500)
 
 

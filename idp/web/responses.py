@@ -1,8 +1,6 @@
 """Authorization responses on their way to the client."""
 
-from urllib.parse import quote
-
-from flask import Response, redirect, url_for
+from flask import Response, redirect
 
 from idp.oidc.authorization_response import AuthorizationResponse
 from idp.web import headers
@@ -21,21 +19,12 @@ def send(response: AuthorizationResponse, app_name: str, after_a_form: bool) -> 
             "signin/form_post.html", target=response.redirect_uri, fields=list(response.parameters), app_name=app_name
         )
     if after_a_form:
-        return hand_off(response.location(), app_name, response.goes_to_web)
+        return hand_off(response.location(), app_name)
     leaving: Response = redirect(response.location(), 303)  # type: ignore[assignment]
     return leaving
 
 
-def lead_to_get(endpoint: str, body: bytes) -> Response:
-    """303 to our own GET with the parameters of a form body, each as often and exactly as it was sent.
-
-    What a query cannot hold as it stands (`#`, spaces, control characters) is percent-encoded, so no body ends the
-    query early or reaches into the headers.
-    """
-    leading: Response = redirect(url_for(endpoint) + "?" + quote(body, safe="%&=+"), 303)  # type: ignore[assignment]
-    return leading
-
-
-def hand_off(target: str, app_name: str, is_web: bool) -> Response:
-    """A page that leads to the target at once, and by a link."""
+def hand_off(target: str, app_name: str) -> Response:
+    """A page that leads to the target at once, and by a link: the main button for a native application's scheme."""
+    is_web = target.partition(":")[0] in ("http", "https")
     return render("signin/handoff.html", target=target, app_name=app_name, is_web=is_web)

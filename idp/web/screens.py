@@ -1,7 +1,8 @@
 """SCREENS: what the page of each prompt shows. Reads what `flow.look` found; decides nothing."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,12 +26,15 @@ QUIET_ZONE = 4
 def frame(account: Account | None) -> FrameOrganization:
     """The frame with the organisation's own service desk, once it is known whose page this is."""
     general: FrameOrganization = current_app.config[FRAME_KEY]
-    if account is None or account.organization.service_desk_phone is None:
+    if account is None:
         return general
-    organization = account.organization
-    return FrameOrganization(
-        general.name, organization.service_desk_phone or "", organization.service_desk_hours or "", general.idle_minutes
-    )
+    organization, minutes = account.organization, general.idle_minutes
+    if organization.idle_timeout is not None:
+        minutes = min(minutes, organization.idle_timeout // timedelta(minutes=1))
+    if organization.service_desk_phone is None:
+        return replace(general, idle_minutes=minutes)
+    hours = organization.service_desk_hours or ""
+    return FrameOrganization(general.name, organization.service_desk_phone, hours, minutes)
 
 
 def identify(look: Look) -> Response:

@@ -130,7 +130,12 @@ def _closed(closed: Closed, interaction_id: str) -> Response:
         # Somebody else's link, or a cookie that is gone: start anew for this browser, nothing filled in (A29).
         response: Response = redirect(_url("idp.restart", interaction_id), 303)  # type: ignore[assignment]
         return response
-    if closed.why == "finished" and closed.interaction is not None and closed.interaction.finished_how != "begun_again":
+    how = closed.interaction.finished_how if closed.why == "finished" and closed.interaction else None
+    if how in ("level_unreachable", "denied"):
+        # Shown again, a refusal stays one.
+        leaving: Response = redirect(_url("idp.leave", interaction_id), 303)  # type: ignore[assignment]
+        return leaving
+    if how not in (None, "begun_again"):
         return render("signin/finished.html", **app)
     can_restart = closed.why in ("expired", "finished")
     restart_url = _url("idp.restart", interaction_id) if can_restart else None

@@ -158,6 +158,7 @@ def upgrade() -> None:
         sa.Column("email_verified", sa.Boolean(), nullable=False),
         sa.Column("locale", sa.String(length=10), nullable=True),
         sa.Column("blocked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("proofs_void_before", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last_sign_in_at", sa.DateTime(timezone=True), nullable=True),
@@ -283,6 +284,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("code_hash", name="pk_authorization_codes"),
         sa.UniqueConstraint("grant_id", name="uq_authorization_codes_grant_id"),
     )
+    op.create_index("ix_authorization_codes_account_id", "authorization_codes", ["account_id"])
     op.create_index("ix_authorization_codes_client_id", "authorization_codes", ["client_id"])
     op.create_index("ix_authorization_codes_expires_at", "authorization_codes", ["expires_at"])
     op.create_index("ix_authorization_codes_session_id", "authorization_codes", ["session_id"])
@@ -325,9 +327,10 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["session_id"], ["sessions.id"], name="fk_interactions_session_id_sessions"),
         sa.PrimaryKeyConstraint("id", name="pk_interactions"),
     )
-    op.create_index("ix_interactions_browser_hash", "interactions", ["browser_hash"])
+    op.create_index("ix_interactions_account_id", "interactions", ["account_id"])
     op.create_index("ix_interactions_client_id", "interactions", ["client_id"])
     op.create_index("ix_interactions_last_activity_at", "interactions", ["last_activity_at"])
+    op.create_index("ix_interactions_session_id", "interactions", ["session_id"])
 
     op.create_table(
         "participations",

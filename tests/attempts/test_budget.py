@@ -7,8 +7,10 @@ from threading import Barrier
 
 import pytest
 from flask import Flask
+from sqlalchemy import func, select
 
-from idp.attempts.budget import Attempts, Exhausted, Limits, MustWait, Paid, Payment, count
+from idp.attempts.budget import Attempts, Exhausted, Limits, MustWait, Paid, Payment
+from idp.attempts.models import AttemptBudget
 from idp.kernel.clock import FixedClock
 from idp.wiring import Services
 from tests.conftest import is_long
@@ -46,7 +48,7 @@ class Budget:
 
     def rows(self) -> int:
         with self._units.reading() as unit:
-            return count(unit)
+            return unit.scalar(select(func.count()).select_from(AttemptBudget)) or 0
 
     def start_waits(self, *subject: str) -> None:
         for _ in range(5):

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from idp.factors.base import Enrolment, Verdict
 from idp.factors.models import Credential
-from idp.factors.registry import FACTORS, factor, highest_level
 from idp.factors.totp import Totp, key_groups, key_text, matching_step, otpauth_uri
 from idp.wiring import Services
 from tests.factories import Factories, Somebody
@@ -130,12 +129,6 @@ def test_uri_is_understood_by_a_library_that_apps_are_made_with() -> None:
     assert isinstance(read, pyotp.TOTP)
     assert (read.issuer, read.name, read.interval, read.digits) == ("De Linde", "anna@linde", 30, 6)
     assert read.at(at(59)) == "287082"
-
-
-def test_registry_knows_each_factor_by_name_and_the_highest_level() -> None:
-    assert [factor(each.name) for each in FACTORS] == list(FACTORS)
-    assert factor("fax") is None
-    assert highest_level() == max(each.reaches for each in FACTORS) >= 3
 
 
 # `use` in the database

@@ -57,3 +57,29 @@ for (const button of document.querySelectorAll("button[data-copies]")) {
   });
   button.hidden = false;
 }
+
+/* The other language is another page: what was typed and chosen goes along, never a password (shown or not). */
+const TYPED = "typed";
+const fields = () => document.querySelectorAll("input[id]:not([type=hidden], [autocomplete=current-password])");
+for (const link of document.querySelectorAll(".lang a")) {
+  link.addEventListener("click", () => {
+    const values = [...fields()].map((input) => [input.id, input.value, input.checked]);
+    try {
+      sessionStorage.setItem(TYPED, JSON.stringify([location.pathname, values]));
+    } catch {
+      /* A browser that stores nothing shows an empty form. */
+    }
+  });
+}
+try {
+  const [path, values] = JSON.parse(sessionStorage.getItem(TYPED) ?? "[]");
+  sessionStorage.removeItem(TYPED);
+  for (const input of path === location.pathname ? fields() : []) {
+    const [, value, checked] = values.find(([id]) => id === input.id) ?? [];
+    if (value === undefined) continue;
+    if (input.type === "radio" || input.type === "checkbox") input.checked = checked;
+    else input.value = value;
+  }
+} catch {
+  /* Nothing was kept. */
+}
