@@ -1,7 +1,7 @@
 """Every route, below the path of the issuer."""
 
 from flask import Blueprint, request
-from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from idp.web import authorize, discovery, end_session, health, home, signin, token, userinfo
 
@@ -32,10 +32,17 @@ WITHOUT_HEAD = frozenset({"idp.authorize", "idp.show", "idp.restart", "idp.leave
 def blueprint() -> Blueprint:
     """The routes, not yet below a path."""
     result = Blueprint("idp", __name__)
+    result.before_request(_refuse_nul)
     result.before_request(_refuse_head)
     for path, endpoint, view, methods in ROUTES:
         result.add_url_rule(path, endpoint, view, methods=list(methods))
     return result
+
+
+def _refuse_nul() -> None:
+    # PostgreSQL takes no text with it; no address of ours has one.
+    if "\x00" in request.path:
+        raise NotFound
 
 
 def _refuse_head() -> None:

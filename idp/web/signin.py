@@ -44,7 +44,9 @@ def answer(interaction_id: str, prompt: str) -> Response:
     if browser.binding is None:
         return render("signin/cookies_off.html", status=400, restart_url=_url("idp.restart", interaction_id))
     csrf.require(interaction_id)
-    reaction = use_cases().answers.advance(interaction_id, browser, prompt, request.form)
+    # PostgreSQL takes no text with NUL, and no keyboard types one.
+    form = {name: value.replace("\x00", "\N{REPLACEMENT CHARACTER}") for name, value in request.form.items()}
+    reaction = use_cases().answers.advance(interaction_id, browser, prompt, form)
     if isinstance(reaction, Closed):
         return _closed(reaction, interaction_id)
     if isinstance(reaction, Wait):

@@ -337,7 +337,7 @@ class Browser:
             prompt = self._prompt(response)
             if prompt is None:
                 return response
-            response = self.post(*self._answered(response, self._filled_in(prompt, who, decision)))
+            response = self.post(*self.answered(response, self._filled_in(prompt, who, decision)))
         raise AssertionError("the journey has no end")
 
     def _prompt(self, response: TestResponse) -> str | None:
@@ -356,7 +356,7 @@ class Browser:
             return {"code": who.code(self.provider.services)}
         raise AssertionError(f"nobody knows how to answer {prompt}")
 
-    def _answered(self, response: TestResponse, fields: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    def answered(self, response: TestResponse, fields: Mapping[str, str]) -> tuple[str, dict[str, str]]:
         """Where the form of a page goes, and what it carries with these answers."""
         (form,) = Page.read(response.text).root.one("main").all("form")[:1]
         hidden = {

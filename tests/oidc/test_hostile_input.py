@@ -1,0 +1,248 @@
+"""Arbitrary bytes in every parameter of every endpoint: never our fault (5xx), never a way to a foreign address.
+
+`make test-long` tries far more of them.
+"""
+
+import json
+from collections.abc import Mapping
+from urllib.parse import quote_from_bytes, urlsplit
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from werkzeug.test import TestResponse
+
+from tests.conftest import is_long
+from tests.oidc.journeys import VERIFIER, Answer, Provider, RelyingParty, basic, challenge_of, was_sent
+
+SETTINGS = settings(
+    max_examples=2000 if is_long() else 60,
+    derandomize=not is_long(),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+SPECIAL = [
+    b"",
+    b"\x00",
+    b"a\x00b",
+    b"\r\nSet-Cookie: a=b",
+    b"\xff\xfe",
+    b"\xed\xa0\x80",
+    "\u2603\U0001f511\u0301".encode(),
+    b'"\\\'<script>',
+    b"//evil.example",
+    b"https://evil.example/",
+    b"https://app.example@evil.example/",
+    b"javascript:alert(1)",
+    b"-1",
+    b"9" * 400,
+    b"1e309",
+    b"[" * 3000,
+    b'{"id_token":{"acr":{"values":[NaN]}}}',
+    b'{"userinfo":{"\\ud800":{"value":"\\u0000"}}}',
+    b"e30.e30.e30",
+    b"a.0.b",
+    b"%00%ff%",
+    b"x" * 9000,
+    b"login none consent",
+    b"form_post",
+    b"fragment",
+]
+TEXT = st.text(max_size=40).map(lambda text: text.encode("utf-8", "surrogatepass"))
+VALUE = st.one_of(st.sampled_from(SPECIAL), st.binary(max_size=40), TEXT)
+FORMS = st.sampled_from(["application/x-www-form-urlencoded", "text/plain", ""])
+ENDS = st.sampled_from([b"identify", b"consent", b"restart", b"leave"])
+AUTHORIZE = (
+    "client_id",
+    "redirect_uri",
+    "response_type",
+    "response_mode",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "prompt",
+    "max_age",
+    "claims",
+    "acr_values",
+    "id_token_hint",
+    "login_hint",
+    "ui_locales",
+    "request",
+    "request_uri",
+    "registration",
+    "display",
+    "lang",
+)
+TOKEN = (
+    "grant_type",
+    "code",
+    "redirect_uri",
+    "client_id",
+    "client_secret",
+    "code_verifier",
+    "refresh_token",
+    "scope",
+    "client_assertion",
+    "client_assertion_type",
+)
+END_SESSION = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales", "lang")
+
+
+def _changes(names: tuple[str, ...]) -> st.SearchStrategy[list[tuple[bytes, bytes]]]:
+    name = st.one_of(st.sampled_from(names).map(str.encode), VALUE)
+    return st.lists(st.tuples(name, VALUE), min_size=1, max_size=4)
+
+
+def _encoded(right: Mapping[str, str], changes: list[tuple[bytes, bytes]], raw: bool) -> bytes:
+    """The right parameters with some replaced, repeated or added, percent-encoded or as they are."""
+    replaced = {name for name, _ in changes}
+    pairs = [(name.encode(), value.encode()) for name, value in right.items() if name.encode() not in replaced]
+    if raw:
+        return b"&".join(name + b"=" + value for name, value in [*pairs, *changes])
+    return "&".join(f"{quote_from_bytes(n)}={quote_from_bytes(v)}" for n, v in [*pairs, *changes]).encode()
+
+
+def _is_harmless_page(response: TestResponse) -> None:
+    assert response.status_code < 500, response.text
+    assert response.content_type == "text/html; charset=utf-8"
+    assert not {name for name, _ in response.headers if "\n" in name}
+    assert all("stolen" not in cookie and "a=b" not in cookie for cookie in response.headers.getlist("Set-Cookie"))
+
+
+def _is_json(response: TestResponse) -> None:
+    assert response.status_code < 500, response.text
+    assert response.content_type == "application/json"
+    assert isinstance(json.loads(response.text), dict)
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+@pytest.fixture(scope="module")
+def target(provider: Provider) -> RelyingParty:
+    """The one client that is attacked."""
+    return provider.client(grant_types=["authorization_code", "refresh_token"])
+
+
+def _request(party: RelyingParty) -> dict[str, str]:
+    return {name: value for name, value in party.request().items() if isinstance(value, str)}
+
+
+@SETTINGS
+@given(changes=_changes(AUTHORIZE), raw=st.booleans(), silent=st.booleans())
+def test_authorization_request(
+    provider: Provider, target: RelyingParty, changes: list[tuple[bytes, bytes]], raw: bool, silent: bool
+) -> None:
+    right = _request(target) | ({"prompt": "none"} if silent else {})
+    response = provider.get("/authorize", query=_encoded(right, changes, raw))
+    _is_harmless_page(response)
+    location = response.headers.get("Location", "")
+    if response.status_code == 303 and not urlsplit(location).scheme:
+        assert location.startswith("/s/")
+    elif response.status_code == 303 or was_sent(response):
+        answer = Answer.read(response)
+        assert answer.address == target.redirect_uri
+        assert answer.values["iss"] == provider.issuer
+        assert "error" in answer.values
+    else:
+        assert response.status_code == 400
+
+
+@SETTINGS
+@given(changes=_changes(AUTHORIZE), raw=st.booleans())
+def test_authorization_request_by_post(
+    provider: Provider, target: RelyingParty, changes: list[tuple[bytes, bytes]], raw: bool
+) -> None:
+    response = provider.post("/authorize", _encoded(_request(target), changes, raw))
+    _is_harmless_page(response)
+    if response.status_code == 303:
+        assert response.headers["Location"].startswith("/authorize?")
+        assert response.headers["Location"].isprintable() and " " not in response.headers["Location"]
+    else:
+        assert response.status_code == 400
+
+
+@SETTINGS
+@given(changes=_changes(TOKEN), raw=st.booleans(), grant=st.sampled_from(["authorization_code", "refresh_token"]))
+def test_token_request(
+    provider: Provider, target: RelyingParty, changes: list[tuple[bytes, bytes]], raw: bool, grant: str
+) -> None:
+    right = {"grant_type": grant, "code": "c", "refresh_token": "a.0.b", "redirect_uri": target.redirect_uri}
+    content = _encoded({**right, "code_verifier": VERIFIER}, changes, raw)
+    response = provider.post("/token", content, {"Authorization": basic(target.client_id, target.secret)})
+    _is_json(response)
+    assert response.status_code in (400, 401)
+    assert set(response.get_json()) <= {"error", "error_description"}
+    assert (response.status_code == 401) == (response.get_json()["error"] == "invalid_client")
+
+
+@SETTINGS
+@given(authorization=VALUE, scheme=st.sampled_from([b"Basic ", b"Bearer ", b"", b"basic\t"]), content=VALUE)
+def test_authorization_header(provider: Provider, authorization: bytes, scheme: bytes, content: bytes) -> None:
+    value = (scheme + authorization).replace(b"\r", b"").replace(b"\n", b"").decode("latin-1")
+    token = provider.post("/token", b"grant_type=refresh_token&refresh_token=" + content, {"Authorization": value})
+    userinfo = provider.post("/userinfo", b"access_token=" + content, {"Authorization": value})
+    for response in (token, userinfo):
+        _is_json(response)
+        assert response.status_code in (400, 401)
+
+
+@SETTINGS
+@given(name=VALUE, content=VALUE, query=VALUE, content_type=FORMS)
+def test_userinfo_request(provider: Provider, name: bytes, content: bytes, query: bytes, content_type: str) -> None:
+    for response in (
+        provider.get("/userinfo", query=b"access_token=" + query),
+        provider.get("/userinfo", query=query),
+        provider.post("/userinfo", name + b"=" + content + b"&access_token=" + content, content_type=content_type),
+    ):
+        _is_json(response)
+        assert response.status_code in (400, 401)
+        assert response.headers["WWW-Authenticate"].startswith("Bearer ")
+
+
+@SETTINGS
+@given(changes=_changes(END_SESSION), raw=st.booleans(), by_post=st.booleans())
+def test_end_session_request(
+    provider: Provider, target: RelyingParty, changes: list[tuple[bytes, bytes]], raw: bool, by_post: bool
+) -> None:
+    right = {"client_id": target.client_id, "state": "s"}
+    content = _encoded(right, changes, raw)
+    response = provider.post("/end_session", content) if by_post else provider.get("/end_session", query=content)
+    _is_harmless_page(response)
+    assert not was_sent(response)
+    if response.status_code == 303:
+        assert response.headers["Location"].startswith("/end_session?")
+    else:
+        assert response.status_code in (200, 400)
+
+
+@SETTINGS
+@given(interaction=VALUE, prompt=st.one_of(ENDS, VALUE), posts=st.booleans())
+def test_address_of_an_interaction(provider: Provider, interaction: bytes, prompt: bytes, posts: bool) -> None:
+    path = f"/s/{quote_from_bytes(interaction, safe='')}/{quote_from_bytes(prompt, safe='')}"
+    browser = provider.browser()
+    browser.client.set_cookie("__Host-idp_browser", "a", domain="login.example", secure=True)
+    response = browser.post(path, b"code=1&csrf_token=x") if posts else browser.get(path)
+    _is_harmless_page(response)
+    assert not was_sent(response)
+
+
+@pytest.mark.parametrize("path", ["/s/a%00b/restart", "/s/a%00b/leave", "/s/a%00b/identify", "/s/%00/%00", "/%00"])
+def test_address_with_nul_is_not_found(provider: Provider, path: str) -> None:
+    assert provider.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("field", ["organisation", "username", "password", "account", "method", "code", "\x00"])
+def test_answer_with_nul_is_wrong_like_any_other(provider: Provider, target: RelyingParty, field: str) -> None:
+    browser, who = provider.browser(), provider.somebody()
+    page = browser.get(browser.authorize(target).headers["Location"])
+    again = browser.post(*browser.answered(page, {**who.names, field: "a\x00b"}))
+    assert again.status_code == 303
+    assert browser.get(again.headers["Location"]).status_code == 200
+
+
+def test_right_request_is_not_hostile(provider: Provider, target: RelyingParty) -> None:
+    # The tests above say nothing when even the request they start from is refused.
+    assert provider.get("/authorize", query=_encoded(_request(target), [], False)).headers["Location"].startswith("/s/")
+    assert _request(target)["code_challenge"] == challenge_of(VERIFIER)
+    assert target.signed_in()["id_token"]
