@@ -1,0 +1,71 @@
+"""Back and refresh, after each step: never a resubmit page, an error or a blank page, and nothing happens twice."""
+
+from tests.browser.conftest import Begin
+from tests.browser.visitor import CHOOSE, CODE, LOGIN, SET_UP, SURE, WELCOME, Tab, start
+from tests.browser.world import World, not_a_code_of
+
+
+def refresh(tab: Tab, site: World, heading: str) -> Tab:
+    """The page is the same after a refresh, no form was sent, and nothing happened at the provider."""
+    before = tab.visitor.watch.posts(), site.events_so_far()
+    shown = tab.find("main").inner_text()
+    tab.reload().at(heading)
+    assert tab.find("main").inner_text() == shown
+    assert (tab.visitor.watch.posts(), site.events_so_far()) == before
+    return tab
+
+
+def back(tab: Tab, heading: str) -> Tab:
+    """The page before works, whichever page it now is, and no form was sent."""
+    before = tab.visitor.watch.posts()
+    tab.back().at(heading)
+    assert tab.page.url.startswith("http") and tab.visitor.watch.posts() == before
+    return tab
+
+
+def test_back_and_refresh_are_harmless_at_every_step_of_the_first_login(
+    visit: Begin, site: World, script: bool
+) -> None:
+    anna, visitor = site.newcomer(), visit(script)
+    tab = start(visitor.tab(), site.atosi).at(LOGIN)
+    refresh(tab, site, LOGIN)
+    back(tab, "Welkom bij Atosi").press("#login").at(LOGIN)
+    tab.fill(organisation=anna.org_code, username=anna.username, password="iets anders").press("#login-submit").at(
+        LOGIN
+    )
+    refresh(tab, site, LOGIN)
+    assert tab.find("#summary").count() == 1
+
+    refresh(tab.fill(password=anna.password).press("#login-submit").at(CHOOSE), site, CHOOSE)
+    back(tab, CHOOSE)
+    refresh(tab.check("method-postpone").press("#method-submit").at(SURE), site, SURE)
+    back(tab, SURE).press("#postpone-back").at(CHOOSE)
+
+    app = refresh(tab.check("method").press("#method-submit").at(SET_UP), site, SET_UP).scan()
+    back(tab, CHOOSE).press("#method-submit").at(SET_UP)
+    assert tab.scan().secret == app.secret
+    tab.send_code(not_a_code_of(app, site.live.services.clock.now())).at(SET_UP)
+    refresh(tab, site, SET_UP)
+    assert tab.find("#summary").count() == 1
+    back(tab, SET_UP)
+
+    tab.send_code(app.now()).at(WELCOME)
+    tab.reload().at(WELCOME)
+    back(tab, "U bent al ingelogd")
+    refresh(tab, site, "U bent al ingelogd").press("#app-link").at(WELCOME)
+
+
+def test_back_and_refresh_are_harmless_when_a_code_is_asked(visit: Begin, site: World, script: bool) -> None:
+    anna, visitor = site.app_user(), visit(script)
+    tab = start(visitor.tab(), site.atosi).log_in(anna).at(CODE)
+    refresh(tab, site, CODE)
+    back(tab, CODE)
+    tab.send_code(site.wrong_code(anna)).at(CODE)
+    for _ in range(6):
+        tab.reload()
+    assert tab.at(CODE).find("#summary").count() == 1
+    assert [event.details["outcome"] for event in site.events(type="second_factor_checked", account_id=anna.id)] == [
+        "wrong"
+    ]
+    tab.send_code(site.code(anna)).at(WELCOME)
+    back(tab, "U bent al ingelogd")
