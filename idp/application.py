@@ -14,6 +14,7 @@ from idp.store.engine import db, engine_options, set_up_connections
 from idp.web import error_pages, headers, request_log
 from idp.web.blueprint import blueprint
 from idp.web.pages import FRAME_KEY, FrameOrganization, init_pages
+from idp.web.texts import DEFAULT_LANGUAGE_KEY
 from idp.wiring import build, clock_for
 
 # Nothing that people or clients send is larger; what is gets 413 before any of it is read.
@@ -40,6 +41,7 @@ def assemble(settings: Settings, clock: Clock | None) -> Flask:
         SQLALCHEMY_ENGINE_OPTIONS=engine_options(settings.database.url, settings.database.pool_size),
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.config[DEFAULT_LANGUAGE_KEY] = settings.default_language
     app.config[FRAME_KEY] = FrameOrganization(
         settings.brand_name,
         settings.service_desk_phone,

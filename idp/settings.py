@@ -517,7 +517,7 @@ class Settings(BaseSettings):
     )
     trusted_proxies: Annotated[tuple[Network, ...], BeforeValidator(_to_list)] = Field(
         default=(),
-        description="Networks of the reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        description="Networks of the reverse proxies whose X-Forwarded-For is believed.",
         json_schema_extra={"allowed": "a list of networks such as 10.0.0.0/8 or 192.0.2.7/32"},
     )
     database: DatabaseSettings = Field(default=DatabaseSettings(), description="Where the facts are kept.")

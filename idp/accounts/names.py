@@ -10,6 +10,11 @@ from idp.kernel.errors import Refused
 
 LONGEST_TYPED = 256
 LONGEST_STORED = 128
+# Marks and letters that show nothing: what Unicode calls default ignorable and does not count among the controls and
+# format characters, and the empty Braille pattern.
+_SHOWS_NOTHING = frozenset(
+    map(chr, (0x34F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0, *range(0x180B, 0x1810)))
+).union(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 
 
 def canonical(typed: str) -> str:
@@ -28,7 +33,10 @@ def checked(name: str, kind: str) -> str:
     (it separates organisation and username in `login_hint`).
     """
     result = canonical(name)
-    forbidden = any(unicodedata.category(character)[0] in "CZ" or character == "\\" for character in result)
+    forbidden = any(
+        unicodedata.category(character)[0] in "CZ" or character == "\\" or character in _SHOWS_NOTHING
+        for character in result + name.strip()
+    )
     scripts = {unicodedata.name(character, "?").split()[0] for character in result if character.isalpha()}
     if not result or len(result) > LONGEST_STORED or forbidden or len(scripts) > 1 or result.endswith("."):
         raise Refused(f"{kind}.name_not_allowed", f"{kind} {name!r} is not allowed")

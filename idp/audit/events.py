@@ -24,6 +24,11 @@ class AuthorizationRefused(Event):
 
 
 @dataclass(frozen=True)
+class FormRefused(Event):
+    """A form came in without the token of this browser: forged, or from a page of another sign-in."""
+
+
+@dataclass(frozen=True)
 class SignInBegun(Event):
     """An interaction was opened; `prompt` was the first one due, for these `reasons`."""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
@@ -25,9 +25,8 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Person:
-    """Who enrols or proves: what a factor may show and needs to know."""
+    """Who enrols: what the page and the app show."""
 
-    account_id: int
     username: str
     issuer_name: str
 
@@ -48,6 +47,10 @@ class SecondFactor(Protocol):
     name: str
     reaches: int
     amr: tuple[str, ...]
+
+    def enrolment_page(self, enrolment: Enrolment, person: Person) -> dict[str, Any]:
+        """What the page of setting up shows, by the names of its template; `qr` is drawn as a QR code."""
+        ...
 
     def begin_enrolment(self) -> Enrolment:
         """A new secret, known to nobody yet."""

@@ -7,13 +7,14 @@ understand; some of them silently ignore others. The secret has 160 bits (RFC 42
 import secrets
 from base64 import b32encode
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote, urlencode
 
 import pyotp
 from sqlalchemy import or_, update
 from sqlalchemy.orm import Session
 
-from idp.factors.base import Enrolment, Verdict
+from idp.factors.base import Enrolment, Person, Verdict
 from idp.factors.codes import cleaned, form_problem
 from idp.factors.models import Credential
 from idp.kernel.levels import STRONG_SECOND_FACTOR
@@ -31,6 +32,10 @@ class Totp:
     name = "totp"
     reaches = STRONG_SECOND_FACTOR
     amr: tuple[str, ...] = ("otp", "mfa")
+
+    def enrolment_page(self, enrolment: Enrolment, person: Person) -> dict[str, Any]:
+        uri = otpauth_uri(enrolment.secret, person.issuer_name, person.username)
+        return {"qr": uri, "otpauth_uri": uri, "key_groups": key_groups(enrolment.secret)}
 
     def begin_enrolment(self) -> Enrolment:
         return Enrolment(secret=secrets.token_bytes(SECRET_BYTES))

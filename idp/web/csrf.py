@@ -7,6 +7,7 @@ stored: the token says that whoever shows it could read a page which we gave to 
 from flask import request
 from werkzeug.exceptions import Forbidden
 
+from idp.audit.events import FormRefused
 from idp.kernel.secrets import is_same
 from idp.web import cookies
 from idp.web.use_cases import use_cases
@@ -23,4 +24,7 @@ def token(about: str) -> str:
 def require(about: str) -> None:
     """Raises Forbidden unless the posted form carries the token for this."""
     if not is_same(request.form.get(FIELD, ""), token(about)):
+        services = use_cases()
+        with services.units.writing() as unit:
+            services.trail.record(unit, FormRefused())
         raise Forbidden("the form does not belong to this browser")

@@ -11,7 +11,7 @@ from flask import Response, current_app, request, url_for
 
 from idp.accounts.campaign import Campaign
 from idp.accounts.models import Account
-from idp.factors import totp
+from idp.factors.base import Person
 from idp.oidc import claims
 from idp.signin import checks
 from idp.signin.answers import confirmation, offered_methods, pending_enrolment, usable_credential
@@ -85,18 +85,20 @@ def enrol_second_factor(look: Look) -> Response:
     enrolment = pending_enrolment(look, use_cases().envelope)
     if enrolment is None or look.interaction.enrolling_method is None or wants_choice:
         return _choose(look)
-    username, issuer_name = _person(look).username_shown, _issuer_name()
-    uri = totp.otpauth_uri(enrolment.secret, issuer_name, username)
-    path, size = qr_path(uri)
+    person = Person(_person(look).username_shown, _issuer_name())
+    method = look.interaction.enrolling_method
+    shown = next(factor for factor in use_cases().flow.factors if factor.name == method).enrolment_page(
+        enrolment, person
+    )
+    path, size = qr_path(shown.pop("qr")) if "qr" in shown else ("", 0)
     return _page(
         look,
-        f"factors/{look.interaction.enrolling_method}/enrol.html",
+        f"factors/{method}/enrol.html",
+        **shown,
         qr_path=path,
         qr_size=size,
-        otpauth_uri=uri,
-        key_groups=totp.key_groups(enrolment.secret),
-        issuer_name=issuer_name,
-        username=username,
+        issuer_name=person.issuer_name,
+        username=person.username,
         other_url=_choice_url(look),
     )
 

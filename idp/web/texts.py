@@ -16,12 +16,14 @@ from zoneinfo import ZoneInfo
 
 import flask_babel  # type: ignore[import-untyped]
 from babel.dates import format_date, format_datetime
-from flask import Flask, g, request
+from flask import Flask, current_app, g, request
 
 LANGUAGES = {"nl": "Nederlands", "en": "English"}
 """The languages pages exist in, the default first, each with its own name for itself."""
 
 DEFAULT_LANGUAGE = "nl"
+DEFAULT_LANGUAGE_KEY = "IDP_DEFAULT_LANGUAGE"
+"""`app.config` key of the language of an installation, where a person asked for none."""
 LANGUAGE_COOKIE = "idp_lang"
 
 RUN_TIME_KEYS = ("number.", "identify.error.", "identify.notice.", "choose.error.", "code.error.", "consent.gets.")
@@ -41,7 +43,7 @@ def init_texts(app: Flask) -> None:
     flask_babel.Babel(
         app,
         configure_jinja=False,
-        default_locale=DEFAULT_LANGUAGE,
+        default_locale=app.config.get(DEFAULT_LANGUAGE_KEY, DEFAULT_LANGUAGE),
         default_translation_directories=str(_CATALOGUES),
         locale_selector=_select_language,
     )
@@ -76,7 +78,7 @@ def _select_language() -> str:
     for accepted, quality in request.accept_languages:
         if quality > 0 and (primary := accepted.lower().partition("-")[0]) in LANGUAGES:
             return primary
-    return DEFAULT_LANGUAGE
+    return str(current_app.config.get(DEFAULT_LANGUAGE_KEY, DEFAULT_LANGUAGE))
 
 
 def text(key: str, **slots: object) -> str:
