@@ -90,6 +90,12 @@ class Page:
         return html.unescape(found.group(1))
 
     @property
+    def fields(self) -> dict[str, str]:
+        """All hidden fields of the page."""
+        found = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', self.text)
+        return {html.unescape(name): html.unescape(value) for name, value in found}
+
+    @property
     def action(self) -> str:
         """Where the form of the page goes."""
         found = re.search(r'<form method="post" action="([^"]*)"', self.text)
@@ -122,8 +128,7 @@ class Page:
         if self.target is None:
             return {}
         if 'id="form-post"' in self.text:
-            fields = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)"', self.text)
-            return {html.unescape(name): html.unescape(value) for name, value in fields}
+            return self.fields
         parts = urlsplit(self.target)
         return dict(parse_qsl(parts.query, keep_blank_values=True) + parse_qsl(parts.fragment, keep_blank_values=True))
 
@@ -192,7 +197,7 @@ class Browser:
 
     def press(self, page: Page, **fields: str) -> Page:
         """The form of the page, posted with these fields; the response itself."""
-        return self.post(page.action, {"csrf_token": page.hidden("csrf_token"), **fields})
+        return self.post(page.action, {**page.fields, **fields})
 
     def submit(self, page: Page, **fields: str) -> Page:
         """The form of the page, posted with these fields; the page it leads to."""
@@ -201,7 +206,7 @@ class Browser:
     def postpone(self, page: Page) -> Page:
         """On the choice page: later, and yes, sure."""
         asked = self.submit(page, method="postpone")
-        return self.submit(asked, method="postpone", confirm=asked.hidden("confirm"))
+        return self.submit(asked)
 
     @property
     def session(self) -> str | None:
