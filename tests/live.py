@@ -28,6 +28,10 @@ from tests.services.ports import free_port
 from tests.services.processes import ChildProcess
 
 
+# Seconds. A busy machine is no fault of the provider.
+STARTS_WITHIN = 120.0
+
+
 class NetworkBrowser(Browser):
     """A browser at one site that speaks HTTP over the network. `cookies` may be shared with browsers at other sites."""
 
@@ -109,7 +113,7 @@ class LiveProvider:
             self.services.signing_keys.ensure()
         self.anna: Somebody = self.make.person()
         self._process.start()
-        self._process.wait_until_answers(f"{self.issuer}/health/ready")
+        self._process.wait_until_answers(f"{self.issuer}/health/ready", timeout=STARTS_WITHIN)
         return self
 
     def stop(self) -> None:
