@@ -27,7 +27,6 @@ from tests.relying_party import Browser, Page
 from tests.services.ports import free_port
 from tests.services.processes import ChildProcess
 
-
 # Seconds. A busy machine is no fault of the provider.
 STARTS_WITHIN = 120.0
 
