@@ -46,7 +46,7 @@ class Account(Base):
 
     `sub` is random and never used again, so that a new account with an old username inherits nothing.
     `username` is the canonical form (see `names`), `username_shown` what the person sees. A half-made sign-in whose
-    password was proven before `proofs_void_before` begins again: a block, a new password and a reset set it.
+    password was not proven after `proofs_void_before` begins again: a block, a new password and a reset set it.
     """
 
     __tablename__ = "accounts"

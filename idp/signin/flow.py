@@ -357,7 +357,7 @@ class Flow:
         proven_at = interaction.password_proven_at
         if proven_at is None:
             return True
-        is_void = account.proofs_void_before is not None and proven_at < account.proofs_void_before
+        is_void = account.proofs_void_before is not None and proven_at <= account.proofs_void_before
         return not is_void and now < proven_at + self._limits.interaction_idle
 
     def _session_that_counts(
