@@ -46,7 +46,7 @@ class Envelope:
         body = sealed[1 + KEY_ID_BYTES :]
         try:
             return cipher.decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], place.encode())
-        except InvalidTag as error:
+        except (InvalidTag, ValueError) as error:  # ValueError: too short to hold a nonce
             raise CannotOpen(f"{place} does not open with key {key_id.hex()}") from error
 
 
