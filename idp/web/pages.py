@@ -93,7 +93,7 @@ def render(
     response.headers["Cache-Control"] = "no-store"
     if (asked := texts.asked_language()) is not None:
         response.set_cookie(
-            texts.LANGUAGE_COOKIE,
+            texts.language_cookie(),
             asked,
             max_age=_LANGUAGE_COOKIE_SECONDS,
             path="/",

@@ -24,7 +24,6 @@ LANGUAGES = {"nl": "Nederlands", "en": "English"}
 DEFAULT_LANGUAGE = "nl"
 DEFAULT_LANGUAGE_KEY = "IDP_DEFAULT_LANGUAGE"
 """`app.config` key of the language of an installation, where a person asked for none."""
-LANGUAGE_COOKIE = "idp_lang"
 
 RUN_TIME_KEYS = ("number.", "identify.error.", "identify.notice.", "choose.error.", "code.error.", "consent.gets.")
 """Beginnings of keys of which the rest is chosen while running: a page is told `identify.error.wrong` and shows it."""
@@ -61,6 +60,11 @@ def asked_language() -> str | None:
     return asked if request.method in {"GET", "HEAD"} and asked in LANGUAGES else None
 
 
+def language_cookie() -> str:
+    """The name of the cookie that keeps the language; no other host can plant one with the prefix (see `cookies`)."""
+    return "__Host-idp_lang" if current_app.config["SESSION_COOKIE_SECURE"] else "idp_lang"
+
+
 def refresh_language() -> None:
     """What is known about the language is read again, for instance after `flask.g.ui_locales` was set."""
     flask_babel.refresh()
@@ -69,7 +73,7 @@ def refresh_language() -> None:
 def _select_language() -> str:
     if (asked := asked_language()) is not None:
         return asked
-    if (kept := request.cookies.get(LANGUAGE_COOKIE)) in LANGUAGES:
+    if (kept := request.cookies.get(language_cookie())) in LANGUAGES:
         return str(kept)
     ui_locales = request.args.get("ui_locales") or g.get("ui_locales") or ""
     for tag in str(ui_locales).split():
