@@ -25,6 +25,8 @@ TEMPLATES = {
     413: "bad_request",
     429: "too_many",
 }
+# The database is locked, away, or has no connection left.
+BUSY = (OperationalError, PoolTimeout)
 # Read by programs: their errors are JSON, never a page (RFC 6749 5.2, OIDC Core 5.3.3).
 FOR_PROGRAMS = ("/token", "/userinfo", "/jwks", "/.well-known/openid-configuration", "/health/live", "/health/ready")
 
@@ -34,17 +36,20 @@ def register(app: Flask) -> None:
     app.register_error_handler(ShownToEndUser, shown_to_end_user)
     app.register_error_handler(Throttled, throttled)
     app.register_error_handler(HTTPException, http_error)
-    app.register_error_handler(OperationalError, unavailable)
-    app.register_error_handler(PoolTimeout, unavailable)
+    for busy in BUSY:
+        app.register_error_handler(busy, unavailable)
     app.register_error_handler(Exception, unexpected)
 
 
 def shown_to_end_user(error: ShownToEndUser) -> Response:
     """400: the application that sent the person here made a mistake; its developer finds out which."""
     services = use_cases()
-    with services.units.writing() as unit:
-        refused = AuthorizationRefused(error=error.error, detail=error.description[:500], shown=True)
-        services.trail.record(unit, refused)
+    try:
+        with services.units.writing() as unit:
+            refused = AuthorizationRefused(error=error.error, detail=error.description[:500], shown=True)
+            services.trail.record(unit, refused)
+    except Exception as failure:  # Flask asks no handler about what a handler raises
+        return unavailable(failure) if isinstance(failure, BUSY) else unexpected(failure)
     return _page("bad_request", 400, developer_text=f"{error.error}: {error.description}")
 
 

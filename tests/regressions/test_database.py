@@ -20,18 +20,12 @@ CANARY = "per-ongeluk-mijn-wachtwoord"
 SECOND = timedelta(seconds=1)
 
 
-def refuse_every_change_of_an_interaction(world: World) -> None:
-    """PostgreSQL quotes the whole row in its message."""
+def refuse_every(change: str, table: str, world: World) -> None:
+    """From now on the table takes no INSERT, or no UPDATE. PostgreSQL quotes the whole row in its message."""
+    trigger = f"CREATE TRIGGER refuse BEFORE {change} ON {table} BEGIN SELECT RAISE(ABORT, 'refused'); END"
     with world.writing() as unit:
-        if unit.get_bind().dialect.name == "postgresql":
-            unit.execute(text("ALTER TABLE interactions ADD CHECK (typed_username = '') NOT VALID"))
-        else:
-            unit.execute(
-                text(
-                    "CREATE TRIGGER refuse BEFORE UPDATE ON interactions "
-                    "BEGIN SELECT RAISE(ABORT, 'refused by a trigger'); END"
-                )
-            )
+        is_postgresql = unit.get_bind().dialect.name == "postgresql"
+        unit.execute(text(f"ALTER TABLE {table} ADD CHECK (false) NOT VALID" if is_postgresql else trigger))
 
 
 def test_database_error_in_a_page_puts_nothing_that_was_typed_into_the_log(
@@ -39,11 +33,20 @@ def test_database_error_in_a_page_puts_nothing_that_was_typed_into_the_log(
 ) -> None:
     browser = world.browser()
     page = browser.begin(world.make.client())
-    refuse_every_change_of_an_interaction(world)
+    refuse_every("UPDATE", "interactions", world)
     failed = browser.press(page, organisation="10234", username=CANARY, password=f"{CANARY}-too")
     assert failed.status == 500 and CANARY not in failed.text
     assert "failed in the database: " in caplog.text and "answers.py" in caplog.text, "where it happened is logged"
     assert CANARY not in caplog.text
+
+
+def test_database_error_while_a_wrong_request_is_explained_puts_nothing_of_it_into_the_log(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    refuse_every("INSERT", "audit_events", world)
+    failed = world.browser().get(f"/authorize?client_id={CANARY}")
+    assert failed.status == 500
+    assert "failed in the database: " in caplog.text and CANARY not in caplog.text
 
 
 @pytest.mark.parametrize("statement", ["SELECT * FROM missing WHERE x = :value", "SELECT :value || :other"])
@@ -78,6 +81,16 @@ class TestLockedSqlite:
         assert "<h1>" in answered.text
         lock.execute("ROLLBACK")
         assert world.browser().begin(client).prompt == "identify"
+
+    def test_locked_database_is_503_also_for_a_request_that_is_wrong(
+        self, world: World, lock: sqlite3.Connection, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        lock.execute("BEGIN IMMEDIATE")
+        answered = world.browser().get(f"/authorize?client_id={CANARY}")
+        assert answered.status == 503 and answered.header("Retry-After") == "2"
+        assert CANARY not in caplog.text
+        lock.execute("ROLLBACK")
+        assert world.browser().get(f"/authorize?client_id={CANARY}").status == 400
 
     def test_locked_database_is_json_for_the_token_endpoint_and_uses_up_nothing(
         self, world: World, lock: sqlite3.Connection
