@@ -19,10 +19,9 @@ def sweep(units: UnitsOfWork, sessions: Sessions) -> int:
         if not overdue:
             return ended
         with units.writing() as unit:
-            ended += sum(
-                sessions.end(unit, session, "absolute" if _reached_its_limit(session) else "idle")
-                for session in sessions.overdue(unit, BATCH)
-            )
+            # By id, as everywhere: somebody else may be ending the same ones at this moment (see `store.units`).
+            for session in sorted(sessions.overdue(unit, BATCH), key=lambda session: session.id):
+                ended += sessions.end(unit, session, "absolute" if _reached_its_limit(session) else "idle")
 
 
 def _reached_its_limit(session: Session) -> bool:

@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 import pytest
 
+from idp.jobs.sweep_idle_sessions import sweep
 from idp.oidc.provider import _Grant
 from tests.attacks.world import Browser, Page, World
 from tests.factories import Somebody
-from tests.regressions.ways import on_postgresql, wait_until_somebody_waits
+from tests.regressions.ways import MINUTE, on_postgresql, wait_until_somebody_waits
 
 pytestmark = on_postgresql
 
@@ -99,6 +100,28 @@ def test_person_who_signs_in_again_while_the_account_is_changed_opens_nothing(
     _, answered = both(turnstile, lambda: change(world), lambda: browser.press(page, **anna.names))
     assert answered.status == 303 and answered.prompt == "identify"
     assert world.given_out() == (1, 1)
+
+
+def test_block_while_the_sweep_ends_sessions_of_the_same_account_waits_for_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anna, client = world.make.person(), world.make.client()
+    older, newer = world.browser(), world.browser()
+    world.sign_in(client, anna, older)
+    world.clock.move(MINUTE)
+    world.sign_in(client, anna, newer)
+    world.clock.move(MINUTE)
+    assert older.begin(client).code, "the session that was opened first ends last"
+    world.clock.move(31 * MINUTE)
+    turnstile, sessions = Turnstile(world), world.services.sessions
+    monkeypatch.setattr(sessions, "end", turnstile.around(sessions.end, after=True))
+
+    def swept() -> int:
+        with world.app.app_context():
+            return sweep(world.services.units, sessions)
+
+    ended, _ = both(turnstile, swept, lambda: block(world))
+    assert ended == 2
 
 
 def test_access_token_that_is_being_issued_while_its_code_is_used_again_is_revoked_too(
