@@ -302,7 +302,7 @@ class Answers:
             return self._again(look, browser, _error("method", "choose.error.too_many_codes"), changes=changes)
         verdict, step = factor.verify_enrolment(enrolment, answer, self._clock.now())
         if verdict is not Verdict.RIGHT:
-            key = CODE_ERRORS[verdict] if tries == 1 else "code.error.wrong_again"
+            key = CODE_ERRORS[verdict] if tries == 1 else "code.error.wrong_again_enrolling"
             return self._again(look, browser, _error("code", key), EnrolmentChecked(method=method, outcome=verdict))
         return self._flow.record(look, browser, self._enrolled(factor, enrolment, step))
 

@@ -1,10 +1,18 @@
 """Waiting too long, and requests that cannot be answered."""
 
+import json
 from datetime import timedelta
+from pathlib import Path
+
+from playwright.sync_api import Browser
 
 from tests.browser.conftest import Begin
-from tests.browser.visitor import EXPIRED, LOGIN, SET_UP, WELCOME, start
+from tests.browser.visitor import EXPIRED, LOGIN, SET_UP, WELCOME, Visitor, start
 from tests.browser.world import World
+from tests.services.chromium import executable, launch_arguments
+
+# Chromium's CONTENT_SETTING_BLOCK.
+BLOCKED = 2
 
 
 def test_expired_sign_in_starts_again_with_one_button_and_ends_at_its_application(
@@ -68,3 +76,18 @@ def test_link_of_somebody_elses_sign_in_starts_one_of_ones_own(visit: Begin, sit
     # The application asked another browser, so it takes no answer from this one.
     visitor.watch.expect(400)
     ours.log_in(bram).at("Dit inloggen is niet gelukt")
+
+
+def test_browser_that_keeps_no_cookies_is_told_so(browser: Browser, site: World, tmp_path: Path) -> None:
+    settings = {"profile": {"default_content_setting_values": {"cookies": BLOCKED}}}
+    (tmp_path / "Default").mkdir()
+    (tmp_path / "Default" / "Preferences").write_text(json.dumps(settings))
+    context = browser.browser_type.launch_persistent_context(
+        tmp_path, executable_path=executable(), args=launch_arguments(), locale="nl-NL"
+    )
+    with context:
+        visitor = Visitor(context, site.issuer, script=True)
+        visitor.watch.expect(400)
+        tab = visitor.tab().open(site.authorization_url("atosi", f"{site.atosi}/callback")).at("Cookies staan uit")
+        tab.press("#retry").at("Cookies staan uit")
+        assert context.cookies() == [] and visitor.watch.faults == []

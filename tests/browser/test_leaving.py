@@ -122,6 +122,23 @@ def test_answer_in_a_form_needs_one_click_without_a_script_and_none_with_it(
     assert all(answer["code"] and answer["iss"] == site.issuer and "csrf_token" not in answer for answer in received)
 
 
+def test_application_of_a_third_party_gets_what_somebody_allows_and_hears_when_they_do_not(
+    visit: Begin, site: World, script: bool
+) -> None:
+    anna, tab = site.password_user(), visit(script).tab()
+    with site_that() as (address, received):
+        client = site.live.make.client(
+            f"third-party-{script}", client_name="Derden", redirect_uris=[f"{address}/callback"], first_party=False
+        )
+        url = site.authorization_url(client.client_id, client.redirect_uri)
+        tab.open(url).log_in(anna).at("Mag Derden uw gegevens gebruiken?")
+        assert "Anna de Wit" in tab.text("main")
+        tab.press("#consent-deny").at(ARRIVED)
+        tab.open(url).press("#consent-allow").at(ARRIVED)
+        tab.open(url).at(ARRIVED)
+    assert [answer.get("error", "allowed") for answer in received] == ["access_denied", "allowed", "allowed"]
+
+
 def test_request_that_an_application_posts_is_answered_like_any_other(visit: Begin, site: World) -> None:
     anna, tab = site.password_user(), visit().tab()
     with site_that() as (address, received):

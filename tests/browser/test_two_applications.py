@@ -27,8 +27,8 @@ def test_second_application_asks_nothing_and_logging_out_at_one_ends_both(
     start(visitor.tab(), site.atosi).at(LOGIN)
 
 
-def test_logout_that_nobody_asked_for_is_confirmed_first(visit: Begin, site: World, script: bool) -> None:
-    anna, visitor = site.password_user(), visit(script)
+def test_logout_that_nobody_asked_for_is_confirmed_first(visit: Begin, site: World) -> None:
+    anna, visitor = site.password_user(), visit()
     tab = start(visitor.tab(), site.atosi).log_in(anna).at(WELCOME)
     start(tab, site.rapportages).at(WELCOME)
     leaving = f"{site.issuer}/end_session"

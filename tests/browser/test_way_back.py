@@ -55,8 +55,8 @@ def test_back_and_refresh_are_harmless_at_every_step_of_the_first_login(
     refresh(tab, site, "U bent al ingelogd").press("#app-link").at(WELCOME)
 
 
-def test_back_and_refresh_are_harmless_when_a_code_is_asked(visit: Begin, site: World, script: bool) -> None:
-    anna, visitor = site.app_user(), visit(script)
+def test_back_and_refresh_are_harmless_when_a_code_is_asked(visit: Begin, site: World) -> None:
+    anna, visitor = site.app_user(), visit()
     tab = start(visitor.tab(), site.atosi).log_in(anna).at(CODE)
     refresh(tab, site, CODE)
     back(tab, CODE)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pyotp
 from axe_playwright_python.sync_playwright import Axe
-from cv2 import IMREAD_COLOR, QRCodeDetector, imdecode
+from cv2 import IMREAD_COLOR, QRCodeDetector, QRCodeDetectorAruco, imdecode, resize
 from numpy import frombuffer, uint8
 from playwright.sync_api import BrowserContext, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeout
@@ -131,13 +131,23 @@ class Tab:
 
     def scan(self) -> pyotp.TOTP:
         """The authenticator app that scanned the QR code on the screen, which is the key written beside it."""
-        picture = imdecode(frombuffer(self.find(".qr").screenshot(), dtype=uint8), IMREAD_COLOR)
-        assert picture is not None
-        uri = QRCodeDetector().detectAndDecode(picture)[0]
+        uri = read_qr_code(self.find(".qr").screenshot())
         assert parse_qs(urlsplit(uri).query)["secret"] == [(self.find("#key").text_content() or "").replace(" ", "")]
         app = pyotp.parse_uri(uri)
         assert isinstance(app, pyotp.TOTP)
         return app
+
+
+def read_qr_code(png: bytes) -> str:
+    """What the QR code in the picture says; empty when none can be read."""
+    picture = imdecode(frombuffer(png, dtype=uint8), IMREAD_COLOR)
+    assert picture is not None
+    # Each of OpenCV's detectors misses a code now and then.
+    for detector in (QRCodeDetectorAruco(), QRCodeDetector()):
+        for scale in (1, 2):
+            if read := detector.detectAndDecode(resize(picture, None, fx=scale, fy=scale))[0]:
+                return str(read)
+    return ""
 
 
 def start(tab: Tab, application: str) -> Tab:

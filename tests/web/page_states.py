@@ -177,10 +177,11 @@ def _states() -> list[PageState]:
         page("enrol-only-method", enrol, _ENROL | {"other_url": None}),
         *(
             page(f"enrol-error-{name}", enrol, _ENROL | _error("code", f"code.error.{name}"))
-            for name in ("empty", "wrong", "wrong_again", "used", "long", "chars")
+            for name in ("empty", "wrong", "wrong_again_enrolling", "used", "long", "chars")
         ),
         page("verify", verify, _VERIFY),
         page("verify-error-wrong", verify, _VERIFY | _error("code", "code.error.wrong")),
+        page("verify-error-wrong-again", verify, _VERIFY | _error("code", "code.error.wrong_again")),
         page("verify-error-tries-left", verify, _VERIFY | {"tries_left": 2} | _error("code", "code.error.wrong")),
         page("verify-error-last-try", verify, _VERIFY | _error("code", "code.error.wrong", tries_left=1)),
         page("verify-error-one-digit", verify, _VERIFY | _error("code", "code.error.short", digits=1)),
@@ -279,6 +280,11 @@ def make_app() -> Flask:
     @app.route("/stay", methods=["GET", "POST"])
     def stay() -> Response:
         return Response("stay", content_type="text/plain")
+
+    @app.get("/favicon.ico")
+    def icon() -> Response:
+        # Browsers want one for `/stay`, which names none.
+        return Response(status=204)
 
     @app.after_request
     def protect(response: Response) -> Response:

@@ -104,7 +104,10 @@ def test_no_text_is_unused() -> None:
     [
         *(f"identify.error.{name}" for name in ("empty_organisation", "empty_username", "empty_password", "wrong")),
         *(f"choose.error.{name}" for name in ("none", "after_deadline", "not_offered")),
-        *(f"code.error.{name}" for name in ("empty", "wrong", "wrong_again", "used", "short", "long", "chars")),
+        *(
+            f"code.error.{name}"
+            for name in ("empty", "wrong", "wrong_again", "wrong_again_enrolling", "used", "short", "long", "chars")
+        ),
         "identify.notice.signed_out_idle",
     ],
 )
