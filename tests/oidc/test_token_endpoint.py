@@ -26,9 +26,9 @@ from tests.oidc.journeys import (
 
 
 @pytest.fixture
-def code(provider: Provider, party: RelyingParty, browser: Browser) -> str:
+def code(party: RelyingParty) -> str:
     """A fresh code for the client."""
-    return browser.sign_in(party, provider.somebody()).values["code"]
+    return party.code()
 
 
 def _with_secret(provider: Provider, client_id: str, secret: str, method: str = "client_secret_basic") -> RelyingParty:
