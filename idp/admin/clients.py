@@ -3,9 +3,11 @@
 import re
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session as Unit
 
+from idp.accounts.models import Account
 from idp.admin.refusals import Reasons
 from idp.audit.events import ClientChanged
 from idp.audit.trail import Trail
@@ -122,7 +124,7 @@ class Clients:
         taken = Refused("client.exists", f"there is a client {client.client_id!r} already")
         try:
             with self._units.writing() as unit:
-                if registered.find(unit, client.client_id) is not None:
+                if _is_confusing(unit, client.client_id):
                     raise taken
                 unit.add(client)
                 unit.flush()
@@ -130,6 +132,13 @@ class Clients:
         except IntegrityError as error:
             # On PostgreSQL two can register the same identifier at once; the database lets one of them.
             raise taken from error
+
+
+def _is_confusing(unit: Unit, client_id: str) -> bool:
+    """True for an identifier that is taken, in whatever case, or that a person has as `sub` (RFC 9700 4.15)."""
+    same = select(Client.client_id).where(func.lower(Client.client_id) == client_id.lower())
+    somebody = select(Account.id).where(Account.sub == client_id)
+    return unit.scalars(same).first() is not None or unit.scalars(somebody).first() is not None
 
 
 def _check_identity(client: Client, given_secret: str | None, wrong: Reasons) -> None:

@@ -73,7 +73,8 @@ def client_secret_post(find: FindClient, request: Any) -> Client | None:
 
 def none(find: FindClient, request: Any) -> Client | None:
     data = request.payload.data
-    if request.headers.get("Authorization") is not None or "client_secret" in data:
+    # Whoever tries to prove something is no client that proves nothing.
+    if request.headers.get("Authorization") is not None or {"client_secret", "client_assertion"} & set(data):
         return None
     return find(data["client_id"]) if data.get("client_id") else None
 
