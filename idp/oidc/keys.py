@@ -96,11 +96,13 @@ class Keys:
         """
         try:
             decoded = jwt.decode(token, self._fresh().verifying, algorithms=list(ALGORITHMS))
-        except (JoseError, ValueError, TypeError):
+        except (JoseError, ValueError, TypeError, RecursionError):
             # joserfc raises TypeError for header members of another type than the specification gives them.
             return None
-        claims = decoded.claims
-        is_ours = claims.get("iss") == issuer and decoded.header.get("typ") == "JWT" and "auth_time" in claims
+        claims, header = decoded.claims, decoded.header
+        # Whatever else a header says (`crit`, `jwk`, `zip`), ours never does.
+        is_ours = set(header) == {"alg", "kid", "typ"} and header["typ"] == "JWT"
+        is_ours = is_ours and claims.get("iss") == issuer and "auth_time" in claims
         return claims if is_ours and isinstance(claims.get("sub"), str) else None
 
     def _fresh(self) -> _Known:
