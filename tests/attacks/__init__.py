@@ -1,5 +1,21 @@
 """Attacks on the provider, and what happens instead. Each test carries the number of its attack.
 
-numbers                                file                     about
-A01-A05 A09 A10                        test_guessing.py         guessing, and codes that come back
+numbers             file                    about
+A01-A05 A09 A10     test_guessing.py        guessing passwords and codes, one by one and all at once; codes that come back
+A21-A23 A25-A31     test_pipeline.py        the order of sign-in; tabs, browsers, cookies and links of others
+A24                 test_faults.py          something breaks while somebody signs in
+A32 A34 A38 A39     test_second_factor.py   postponing where it is not offered; the key of somebody who enrols
+A43 A54-A57         test_redirects.py       where answers go, and who says that they answer
+A44 A45 A47 A48     test_people.py          who exists; floods of passwords; names that look alike or come back
+A46                 test_input.py           input that is large, deep or many
+A49-A52             test_codes.py           codes: twice at once, by others, for other addresses, without PKCE
+A58-A60             test_clients.py         who a client is, and how it proves it
+A62 A63 A66 A67     test_tokens.py          forged, swapped, replayed, widened and cut tokens
+A69-A71             test_tokens.py
+A75 A77 A81         test_sessions.py        when somebody proved who they are, forced logout, a session nobody cleans up
+
+A test whose name says what would happen without a defence takes that defence away: the attack must then succeed.
+
+parallel.py runs an attack in several operating-system processes at the same instant; world.py holds the browsers.
+The ordinary run makes a fiftieth of the rounds, and at least as many as can tell; IDP_TEST_LONG=1 makes all of them.
 """
