@@ -17,14 +17,6 @@ from tests.services.chromium import executable, launch_arguments
 Begin = Callable[..., Visitor]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One worker runs all of these: they share a provider and a browser."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("browser"))
-
-
 # Of the package and not of the session: another test module may start a Playwright of its own afterwards.
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:

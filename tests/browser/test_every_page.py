@@ -12,6 +12,8 @@ from tests.browser.world import World
 from tests.services.ports import LOOPBACK
 from tests.web.page_states import STATES, make_app
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 STAYING = sorted(STATES.keys() - {"handoff", "handoff-app", "form-post"})
 WITH_MUCH_TO_PRESS = ("identify-error-wrong", "choose", "enrol", "verify-error-short", "consent", "logout", "postpone")
 

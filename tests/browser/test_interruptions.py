@@ -4,12 +4,15 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Browser
 
 from tests.browser.conftest import Begin
 from tests.browser.visitor import EXPIRED, LOGIN, SET_UP, WELCOME, Visitor, start
 from tests.browser.world import World
 from tests.services.chromium import executable, launch_arguments
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 # Chromium's CONTENT_SETTING_BLOCK.
 BLOCKED = 2

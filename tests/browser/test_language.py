@@ -1,8 +1,12 @@
 """The links to the other language."""
 
+import pytest
+
 from tests.browser.conftest import Begin
 from tests.browser.visitor import LOGIN, WELCOME, start
 from tests.browser.world import World
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 ENGLISH = "a[lang=en]"
 DUTCH = "a[lang=nl]"

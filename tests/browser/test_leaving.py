@@ -12,6 +12,8 @@ from tests.browser.conftest import Begin
 from tests.browser.world import World
 from tests.services.ports import LOOPBACK
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 ARRIVED = "Aangekomen"
 POST_THIS = """(form, [target, fields]) => {
   form.action = target;

@@ -3,9 +3,13 @@
 import re
 from datetime import timedelta
 
+import pytest
+
 from tests.browser.conftest import Begin
 from tests.browser.visitor import CHOOSE, CODE, LOGIN, SET_UP, SURE, WELCOME, start
 from tests.browser.world import World, not_a_code_of
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 HAS_FOCUS = "(element) => element === document.activeElement"
 

@@ -8,6 +8,8 @@ from tests.browser.conftest import Begin
 from tests.browser.visitor import CODE, EXPIRED, LOGIN, WELCOME, start
 from tests.browser.world import World
 
+pytestmark = pytest.mark.xdist_group("browser")
+
 
 def test_second_application_asks_nothing_and_logging_out_at_one_ends_both(
     visit: Begin, site: World, script: bool

@@ -1,8 +1,12 @@
 """Back and refresh, after each step: never a resubmit page, an error or a blank page, and nothing happens twice."""
 
+import pytest
+
 from tests.browser.conftest import Begin
 from tests.browser.visitor import CHOOSE, CODE, LOGIN, SET_UP, SURE, WELCOME, Tab, start
 from tests.browser.world import World, not_a_code_of
+
+pytestmark = pytest.mark.xdist_group("browser")
 
 
 def refresh(tab: Tab, site: World, heading: str) -> Tab:
