@@ -33,6 +33,8 @@ def assemble(settings: Settings, clock: Clock | None) -> Flask:
     """The application. No secret of it is in Flask's own configuration; Flask's signed session is not used."""
     app = Flask("idp", template_folder=str(folder("templates")), static_folder=None)
     app.request_class = _Request
+    # An address is right or unknown. Werkzeug would lead from `//` to `/`, to whatever host the request names.
+    app.url_map.merge_slashes = False
     app.config.update(
         MAX_CONTENT_LENGTH=LARGEST_REQUEST,
         MAX_FORM_MEMORY_SIZE=LARGEST_REQUEST,

@@ -35,7 +35,8 @@ def blueprint() -> Blueprint:
     result.before_request(_refuse_nul)
     result.before_request(_refuse_head)
     for path, endpoint, view, methods in ROUTES:
-        result.add_url_rule(path, endpoint, view, methods=list(methods))
+        # Only for the home page below a path, which is found without its slash too: nothing here ever redirects.
+        result.add_url_rule(path, endpoint, view, methods=list(methods), strict_slashes=path != "/")
     return result
 
 

@@ -17,9 +17,7 @@ from tests.factories import Factories
 from tests.oidc.journeys import Provider, RelyingParty, body, form_encoded
 
 EVERY_KIND = [
-    kind
-    for kind in vars(kinds).values()
-    if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
+    kind for kind in vars(kinds).values() if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
 ]
 
 

@@ -27,9 +27,7 @@ def provider(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         url = f"sqlite:///{path}"
     else:
         server: Postgresql = request.getfixturevalue("postgresql")
-        url = server.create_database(
-            f"protocol_{uuid4().hex}", template=request.getfixturevalue("postgresql_template")
-        )
+        url = server.create_database(f"protocol_{uuid4().hex}", template=request.getfixturevalue("postgresql_template"))
     clock = FixedClock(START)
     application = create_app(make_settings(url), clock)
     made = Provider(application, clock, Factories(application))

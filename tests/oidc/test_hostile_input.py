@@ -29,7 +29,7 @@ SPECIAL = [
     b"\xff\xfe",
     b"\xed\xa0\x80",
     "\u2603\U0001f511\u0301".encode(),
-    b'"\\\'<script>',
+    b"\"\\'<script>",
     b"//evil.example",
     b"https://evil.example/",
     b"https://app.example@evil.example/",

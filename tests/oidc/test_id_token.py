@@ -83,7 +83,7 @@ def test_two_clients_in_one_browser_share_session_identifier_and_authentication_
     assert other["iat"] - one["iat"] == 600
 
 
-@pytest.mark.parametrize("nonce", ["n" * 384, "odd \"nonce\" \u2603 <&>", "0", "null"])
+@pytest.mark.parametrize("nonce", ["n" * 384, 'odd "nonce" \u2603 <&>', "0", "null"])
 def test_nonce_comes_back_unchanged(provider: Provider, party: RelyingParty, nonce: str) -> None:
     assert provider.claims(party.signed_in(nonce=nonce)["id_token"])["nonce"] == nonce
 
@@ -245,7 +245,7 @@ def test_claim_asked_for_in_the_id_token_is_there_and_not_in_userinfo(provider: 
         {"userinfo": {"name": {}}},
         {"userinfo": {"name": {"essential": False}}},
         {"userinfo": {"name": {"value": "somebody else", "values": ["x"], "unknown": {"deep": [1, 2]}}}},
-        {"userinfo": {"https://example.com/claim#x": {"essential": True}, "nick\"name": None}},
+        {"userinfo": {"https://example.com/claim#x": {"essential": True}, 'nick"name': None}},
         {"id_token": {"auth_time": {"essential": True}, "acr": None, "sub": None, "iss": None}},
         {"id_token": {"acr": {"values": "not a list"}, "name": {"value": None}}},
         {"id_token": {"acr": {"values": [1, None, {}, []]}}},

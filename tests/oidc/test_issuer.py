@@ -47,7 +47,7 @@ def below(
 def _addresses(response: TestResponse) -> list[str]:
     """Every address of ours that a response leads to or loads from."""
     found = [response.headers["Location"]] if "Location" in response.headers else []
-    if response.mimetype == "text/html" and response.text.startswith("<!doctype html>\n<html lang=\""):
+    if response.mimetype == "text/html" and response.text.startswith('<!doctype html>\n<html lang="'):
         root = Page.read(response.text).root
         for name in ("href", "src", "action"):
             found += [element.attributes[name] for element in root.having(name)]
@@ -138,3 +138,21 @@ def test_redirects_pages_and_tokens_ignore_what_the_request_says_about_the_host(
     assert provider.claims(tokens["id_token"])["iss"] == provider.issuer
     for response in (begun, page, silent):
         assert "evil" not in response.text + str(response.headers)
+
+
+@pytest.mark.parametrize(
+    "path", ["//authorize", "/authorize//", "//evil.example/authorize", "/s//evil.example/identify", "/jwks/", "//"]
+)
+def test_address_with_other_slashes_is_unknown_and_leads_nowhere(provider: Provider, path: str) -> None:
+    # Set as it goes over the wire: a test client takes what begins with two slashes for a host.
+    client, wire = provider.app.test_client(), {"PATH_INFO": path, "HTTP_HOST": "evil.example"}
+    response = client.get("/", base_url=provider.origin, environ_overrides=wire)
+    assert response.status_code == 404
+    assert "Location" not in response.headers
+
+
+def test_address_of_the_issuer_itself_shows_the_home_page(below: Provider) -> None:
+    for path in ("", "/"):
+        response = below.get(path, {"Host": "evil.example"})
+        assert response.status_code == 200
+        assert "evil" not in response.text

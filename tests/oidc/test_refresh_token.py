@@ -112,9 +112,7 @@ def test_wider_scope_is_refused_and_does_not_use_up_the_token(
     ],
     ids=str,
 )
-def test_what_is_no_refresh_token_is_refused(
-    party: RelyingParty, changes: dict[str, Parameter], expected: str
-) -> None:
+def test_what_is_no_refresh_token_is_refused(party: RelyingParty, changes: dict[str, Parameter], expected: str) -> None:
     assert error(party.token({"grant_type": "refresh_token", **changes})) == expected
 
 
@@ -147,9 +145,7 @@ def test_access_token_is_no_refresh_token_and_the_other_way_round(provider: Prov
     assert provider.userinfo(tokens["refresh_token"]).status_code == 401
 
 
-def test_refresh_token_dies_with_its_session_at_the_same_instant(
-    provider: Provider, refreshing: RelyingParty
-) -> None:
+def test_refresh_token_dies_with_its_session_at_the_same_instant(provider: Provider, refreshing: RelyingParty) -> None:
     token = refreshing.signed_in()["refresh_token"]
     provider.clock.move(timedelta(minutes=29, seconds=59))
     token = body(refreshing.refresh(token))["refresh_token"]

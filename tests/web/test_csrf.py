@@ -102,7 +102,7 @@ def test_every_form_that_posts_to_us_carries_a_token(provider: Provider) -> None
     forms = [
         form
         for response in browser.seen
-        if response.mimetype == "text/html" and response.text.startswith("<!doctype html>\n<html lang=\"")
+        if response.mimetype == "text/html" and response.text.startswith('<!doctype html>\n<html lang="')
         for form in Page.read(response.text).root.all("form")
     ]
     assert len(forms) >= 4
