@@ -6,6 +6,7 @@ database of its own that was copied from a migrated one.
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +15,12 @@ from uuid import uuid4
 
 import pytest
 from flask import Flask
+from jinja2 import FileSystemBytecodeCache
 
 from idp import create_app
 from idp.kernel.clock import FixedClock
+from idp.oidc.keys import listed
+from idp.oidc.models import SigningKey
 from idp.settings import Settings
 from idp.store import schema
 from idp.wiring import Services
@@ -27,6 +31,10 @@ ISSUER = "https://login.example"
 SECRET_KEY = "a secret key that only the tests know, 0123456789"
 # A Monday in winter, 14:35 in Amsterdam.
 START = datetime(2026, 11, 23, 13, 35, tzinfo=UTC)
+# Compiled once for all applications of this process; the folder is gone with it.
+TEMPLATES_FOLDER = tempfile.TemporaryDirectory(prefix="idp-templates-", ignore_cleanup_errors=True)
+COMPILED_TEMPLATES = FileSystemBytecodeCache(TEMPLATES_FOLDER.name)
+KEYS: dict[str, list[dict[str, Any]]] = {}
 WEAK_HASH = {"time_cost": 1, "memory_kib": 8, "parallelism": 1}
 
 
@@ -100,11 +108,30 @@ def settings(database_url: str, settings_values: dict[str, Any]) -> Settings:
 def app(settings: Settings, clock: FixedClock) -> Iterator[Flask]:
     """The application with keys, on a database that is otherwise empty."""
     application = create_app(settings, clock)
+    application.jinja_env.bytecode_cache = COMPILED_TEMPLATES
     with application.app_context():
-        services: Services = application.extensions["idp"]
-        services.signing_keys.ensure()
+        give_keys(application.extensions["idp"])
     yield application
     dispose(application)
+
+
+def give_keys(services: Services) -> None:
+    """The application has signing keys: those of the first application with the same secret key in this process.
+
+    A new RSA key takes longer than most tests.
+    """
+    secret_key, now = services.settings.secret_key.get_secret_value(), services.clock.now()
+    if secret_key not in KEYS:
+        services.signing_keys.ensure()
+        with services.units.reading() as unit:
+            KEYS[secret_key] = [_values(row) for row in listed(unit)]
+        return
+    with services.units.writing() as unit:
+        unit.add_all(SigningKey(**{**values, "created_at": now, "signs_from": now}) for values in KEYS[secret_key])
+
+
+def _values(row: SigningKey) -> dict[str, Any]:
+    return {column.key: getattr(row, column.key) for column in SigningKey.__table__.columns}
 
 
 def dispose(application: Flask) -> None:
@@ -133,5 +160,3 @@ def make(app: Flask) -> Factories:
 def is_long() -> bool:
     """True under `make test-long`."""
     return os.environ.get("IDP_TEST_LONG") == "1"
-
-
