@@ -4,6 +4,7 @@ Every test that asks for `database_url` (directly, or through `app`) runs on SQL
 database of its own that was copied from a migrated one.
 """
 
+import atexit
 import os
 import shutil
 import tempfile
@@ -33,6 +34,7 @@ SECRET_KEY = "a secret key that only the tests know, 0123456789"
 START = datetime(2026, 11, 23, 13, 35, tzinfo=UTC)
 # Compiled once for all applications of this process; the folder is gone with it.
 TEMPLATES_FOLDER = tempfile.TemporaryDirectory(prefix="idp-templates-", ignore_cleanup_errors=True)
+atexit.register(TEMPLATES_FOLDER.cleanup)
 COMPILED_TEMPLATES = FileSystemBytecodeCache(TEMPLATES_FOLDER.name)
 KEYS: dict[str, list[dict[str, Any]]] = {}
 WEAK_HASH = {"time_cost": 1, "memory_kib": 8, "parallelism": 1}
