@@ -131,6 +131,20 @@ MUTANTS: Mapping[str, Mutant] = {
     "sessions never go idle": sessions_never_go_idle,
 }
 
+# Found within a few examples, whatever else was loaded (hypothesis draws by what it has seen of the code). The others
+# need luck in 45 examples; the long run has twenty times as many.
+FOUND_AT_ONCE = (
+    "a second factor is not asked for",
+    "enrolment before verification",
+    "a demanded level is not asked for",
+    "the campaign asks nobody",
+    "another person's session is swapped silently",
+    "prompt=login asks nothing",
+    "a finished interaction answers again",
+    "the session opens with the password",
+)
+TRIED = tuple(MUTANTS) if is_long() else FOUND_AT_ONCE
+
 
 def test_control_without_a_mutant_passes(shared_provider: Provider) -> None:
     before = shared_provider.codes
@@ -138,11 +152,11 @@ def test_control_without_a_mutant_passes(shared_provider: Provider) -> None:
     assert shared_provider.codes - before > 40
 
 
-@pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS.keys())
+@pytest.mark.parametrize("name", TRIED)
 def test_machine_fails_when_a_guard_is_removed(
-    shared_provider: Provider, monkeypatch: pytest.MonkeyPatch, mutant: Mutant
+    shared_provider: Provider, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    mutant(monkeypatch)
+    MUTANTS[name](monkeypatch)
     with pytest.raises(AssertionError) as found:
         run_state_machine_as_test(machine(shared_provider), settings=BOUNDED)
     print(str(found.value).splitlines()[0])
