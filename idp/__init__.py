@@ -12,12 +12,12 @@
 
 Layers, each seeing only those below it:
 
-    idp, wiring, cli, demo     composition
+    cli   demo                 composition, then application, then wiring
     web   jobs                 delivery: HTTP, timers
     signin   admin             use cases
     oidc                       protocol
     accounts factors sessions consents
-    attempts audit mail outbox
+    attempts audit outbox
     store   settings
     kernel
 """

@@ -212,6 +212,16 @@ def test_every_package_says_what_is_in_it() -> None:
         assert docstring.strip(), path
 
 
+def test_every_package_map_names_its_modules() -> None:
+    """The map of the whole package is about questions; those below it are about modules."""
+    missing = []
+    for path in PACKAGE.rglob("*/__init__.py"):
+        modules = {module.name for module in path.parent.glob("*.py")} - {"__init__.py", "__main__.py"}
+        told = ast.get_docstring(parsed(path)) or ""
+        missing += [f"{path.parent.name}/{name}" for name in sorted(modules) if name not in told]
+    assert not missing
+
+
 def test_every_public_class_and_module_of_the_core_has_a_docstring() -> None:
     missing = []
     for path in sources():

@@ -9,6 +9,7 @@ refresh_token.py          families of refresh tokens: kept by confidential clien
 client_authentication.py  none, client_secret_basic, client_secret_post
 provider.py               Authlib assembled: client authentication and grants
 token_issuer.py           TOKENS ARE MINTED HERE: id_token, access_token, refresh_token
+models.py                 codes, tokens, refresh families and keys in the database
 claims.py                 which claims a scope stands for
 keys.py                   signing keys: made, sealed, published
 userinfo.py  discovery.py  end_session.py

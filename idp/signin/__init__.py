@@ -4,8 +4,9 @@
     checks.py        why a prompt is due: pure functions Situation -> bool
     situation.py     Situation: all that a check may see
     interaction.py   Interaction: one stored attempt to sign in, bound to one browser
-    answers.py       ANSWERS: prompt name -> what an answer to it does
-    flow.py          begin, look, advance, complete
+    answers.py       Answers: the one door, and what an answer to each prompt does
+    logout.py        the person's own logout
+    flow.py          begin, look, record, complete
 
     request -> begin -> [ look -> next_prompt -> screen -> answer -> proof recorded ] ... -> session -> complete -> code
 

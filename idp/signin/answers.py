@@ -1,6 +1,6 @@
 """What an answer to a prompt does.
 
-    ANSWERS = {identify, verify_second_factor, enrol_second_factor, consent}
+    Answers.advance, the one door -> identify | verify_second_factor | enrol_second_factor | consent
 
 Each answer goes the same way: what can be seen to be wrong without the secret costs nothing; an attempt is paid and
 committed; it is verified with no transaction open; what it proves is recorded by `flow.record`, which reads the list

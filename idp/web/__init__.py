@@ -9,6 +9,8 @@ token.py userinfo.py discovery.py end_session.py health.py home.py
 cookies.py        names and attributes of every cookie
 csrf.py           the token in every form
 headers.py        security headers, the content security policy
+request_log.py    the code of each request, and its line in the log
+use_cases.py      what the views call; `wiring` provides it
 client_address.py where a request comes from, as far as the trusted proxies say
 error_pages.py    errors as pages, with the request code
 pages.py texts.py static_files.py   rendering, languages, stylesheet and scripts
