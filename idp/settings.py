@@ -331,6 +331,27 @@ class SignInSettings(Group):
         le=HOURS,
         description="How fresh a proof must be before a second factor can be added or removed.",
     )
+    known_device_lifetime: Duration = Field(
+        default=90 * DAYS,
+        gt=ZERO,
+        le=366 * DAYS,
+        description="How long a browser counts as known after somebody signed in with it; it has tries of its own.",
+    )
+    failures_per_source: int = Field(
+        default=100,
+        ge=5,
+        le=100000,
+        description="Wrong passwords from one address or IPv6 /64 within an hour before it is turned away.",
+    )
+    failures_per_organization: int = Field(
+        default=300, ge=5, le=1000000, description="Wrong passwords for one organisation within an hour: an alarm."
+    )
+    failures_overall: int = Field(
+        default=1000,
+        ge=5,
+        le=10000000,
+        description="Wrong passwords within an hour: an alarm, and each source has a tenth of its tries left.",
+    )
 
 
 class TokenSettings(Group):
@@ -389,6 +410,37 @@ class SecondFactorSettings(Group):
         ge=10,
         le=100,
         description="Wrong tries in a row that disable the factor (NIST SP 800-63B-4 3.2.2: at most 100).",
+    )
+    reset_window: Duration = Field(
+        default=72 * HOURS,
+        gt=ZERO,
+        le=30 * DAYS,
+        description="How long somebody can enrol anew after a reset by the service desk.",
+    )
+    reset_undo: Duration = Field(
+        default=10 * MINUTES,
+        gt=ZERO,
+        le=DAYS,
+        description="How long the service desk can undo a reset, while nothing new is enrolled.",
+    )
+
+
+class MailCodeSettings(Group):
+    """Codes that are sent by e-mail."""
+
+    lifetime: Duration = Field(
+        default=10 * MINUTES,
+        gt=ZERO,
+        le=10 * MINUTES,
+        description="How long a code can be used (NIST SP 800-63B-4 3.1.3.2: at most 10 minutes).",
+    )
+    pause: Duration = Field(
+        default=30 * SECONDS, gt=ZERO, le=10 * MINUTES, description="Least time between two mails to one address."
+    )
+    per_hour: int = Field(default=5, ge=1, le=20, description="Mails with a code per account within an hour.")
+    per_day: int = Field(default=20, ge=1, le=100, description="Mails with a code per account within a day.")
+    per_address_per_hour: int = Field(
+        default=30, ge=1, le=1000, description="Mails with a code per address within an hour, over all accounts."
     )
 
 
@@ -530,6 +582,7 @@ class Settings(BaseSettings):
     passwords: PasswordSettings = Field(
         default=PasswordSettings(), description="Hashing, and what a new password must be."
     )
+    mail_codes: MailCodeSettings = Field(default=MailCodeSettings(), description="Codes that are sent by e-mail.")
     mail: MailSettings | None = Field(default=None, description="The mail relay. Without this table idp sends no mail.")
     server: ServerSettings = Field(default=ServerSettings(), description="The HTTP server.")
     egress: EgressSettings = Field(default=EgressSettings(), description="What idp itself fetches or calls.")

@@ -1,6 +1,7 @@
 """Organisations and accounts."""
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -15,7 +16,8 @@ class Organization(Base):
     """A tenant: its people sign in with its `org_code`.
 
     `second_factor_required_from` empty: no campaign. `postpone_until` is the last day on which postponing is possible.
-    Both are days in the organisation's own `time_zone`.
+    Both are days in the organisation's own `time_zone`. `brand_colour` is `#rrggbb`; `texts` holds plain text for the
+    slots of pages, by language and slot; the logos are in `OrganizationLogo`.
     """
 
     __tablename__ = "organizations"
@@ -36,9 +38,25 @@ class Organization(Base):
     email_allowed: Mapped[bool] = mapped_column(default=True)
     service_desk_phone: Mapped[str | None] = mapped_column(String(40))
     service_desk_hours: Mapped[str | None] = mapped_column(String(200))
+    service_desk_email: Mapped[str | None] = mapped_column(String(254))
+    brand_colour: Mapped[str | None] = mapped_column(String(7))
+    privacy_uri: Mapped[str | None] = mapped_column(String(500))
+    texts: Mapped[dict[str, Any] | None]
     idle_timeout: Mapped[timedelta | None]
     absolute_timeout: Mapped[timedelta | None]
     created_at: Mapped[datetime]
+
+
+class OrganizationLogo(Base):
+    """The logo of an organisation, drawn anew by us as PNG: for light pages, and perhaps another for dark ones."""
+
+    __tablename__ = "organization_logos"
+    __table_args__ = (CheckConstraint("variant IN ('light', 'dark')", name="variant_known"),)
+
+    organization_id: Mapped[int] = mapped_column(ForeignKey("organizations.id"), primary_key=True)
+    variant: Mapped[str] = mapped_column(String(10), primary_key=True)
+    png: Mapped[bytes]
+    digest: Mapped[str] = mapped_column(String(64), index=True)
 
 
 class Account(Base):
@@ -47,6 +65,10 @@ class Account(Base):
     `sub` is random and never used again, so that a new account with an old username inherits nothing.
     `username` is the canonical form (see `names`), `username_shown` what the person sees. A half-made sign-in whose
     password was not proven after `proofs_void_before` begins again: a block, a new password and a reset set it.
+
+    `postpone_extended_until` is this person's own last day for postponing, where the service desk gave one. `reset_at`
+    stands from a reset of the second factor until something is enrolled; enrolling is possible until
+    `enrolment_open_until` only, and afterwards needs another reset.
     """
 
     __tablename__ = "accounts"
@@ -75,8 +97,51 @@ class Account(Base):
     updated_at: Mapped[datetime]
     last_sign_in_at: Mapped[datetime | None]
     last_postponed_at: Mapped[datetime | None]
+    postpone_extended_until: Mapped[date | None]
+    reset_at: Mapped[datetime | None]
+    enrolment_open_until: Mapped[datetime | None]
 
     organization: Mapped[Organization] = relationship(lazy="joined", innerjoin=True)
+
+
+class Reset(Base):
+    """The service desk withdrew every second factor of an account, and why; undone, everything is as it was before.
+
+    `caller_checked` says how the desk made sure who called. `restores` is what an undo puts back on the account.
+    """
+
+    __tablename__ = "resets"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), index=True)
+    at: Mapped[datetime]
+    actor: Mapped[str] = mapped_column(String(100))
+    reason: Mapped[str] = mapped_column(String(500))
+    caller_checked: Mapped[str] = mapped_column(String(200))
+    restores: Mapped[dict[str, Any]]
+    undone_at: Mapped[datetime | None]
+
+
+class CampaignMail(Base):
+    """This person was told that postponing ends on `last_day`, so many days before: once each."""
+
+    __tablename__ = "campaign_mails"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    last_day: Mapped[date] = mapped_column(primary_key=True)
+    days_before: Mapped[int] = mapped_column(primary_key=True)
+    enqueued_at: Mapped[datetime]
+
+
+class KnownDevice(Base):
+    """A browser in which this person signed in completely; of its cookie only the hash is kept."""
+
+    __tablename__ = "known_devices"
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    device_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime]
+    last_used_at: Mapped[datetime] = mapped_column(index=True)
 
 
 def lock_account(unit: Unit, account_id: int | None) -> None:

@@ -28,3 +28,19 @@ class AttemptBudget(Base):
     tried_3_at: Mapped[datetime | None]
     tried_4_at: Mapped[datetime | None]
     updated_at: Mapped[datetime] = mapped_column(index=True)
+
+
+class EventCount(Base):
+    """How often something happened within one window of time, and the row that whoever counts it waits for.
+
+    `key` is a keyed hash of kind and subject, as in `AttemptBudget`.
+    """
+
+    __tablename__ = "event_counts"
+    __table_args__ = (CheckConstraint("number >= 0", name="not_negative"),)
+
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40))
+    window_started_at: Mapped[datetime]
+    number: Mapped[int] = mapped_column(default=0)
+    updated_at: Mapped[datetime] = mapped_column(index=True)

@@ -28,12 +28,23 @@ class AuditEvent(Base):
     type: Mapped[str] = mapped_column(String(60))
     request_code: Mapped[str | None] = mapped_column(String(12), index=True)
     client_address: Mapped[str | None] = mapped_column(String(45))
+    actor: Mapped[str | None] = mapped_column(String(100))
     account_id: Mapped[int | None] = mapped_column(index=True)
     organization_id: Mapped[int | None]
     client_id: Mapped[str | None] = mapped_column(String(200))
     sid: Mapped[str | None] = mapped_column(String(64), index=True)
     interaction_id: Mapped[str | None] = mapped_column(String(64), index=True)
     details: Mapped[dict[str, Any]]
+
+
+class AuditLink(Base):
+    """One link of the chain: `digest` covers the event and the link before it, so nothing can be changed unseen."""
+
+    __tablename__ = "audit_chain"
+
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    event_id: Mapped[int] = mapped_column(unique=True)
+    digest: Mapped[bytes]
 
 
 def event_type(event: type[Event]) -> str:

@@ -7,8 +7,13 @@
     sessions               30 days after they ended, with their participations
     attempt_budgets        passwords: a day after the last try, which gives nobody more tries than the waits allow;
                            second factors: for ever, because their count decides when a factor is disabled
+    event_counts           a day after the last one
+    sent_codes             two days after they expire: how many were sent in a day decides whether another one is
+    known_devices          90 days after they were last used, unless configuration says otherwise
+    campaign_mails, resets 400 days
     outbox_messages        delivered: 7 days; others 30 days, long after their last try
     audit_events           400 days
+    audit_chain            with its events; the last link before those that are left stays, as what they hang on
 
 The rest holds what somebody set up or enrolled, and grows with the number of people only.
 """
@@ -19,11 +24,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, delete, exists, or_, select
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 from sqlalchemy.orm import Session as Unit
 
-from idp.attempts.models import AttemptBudget
-from idp.audit.trail import AuditEvent
+from idp.accounts.models import CampaignMail, KnownDevice, Reset
+from idp.attempts.models import AttemptBudget, EventCount
+from idp.audit.trail import AuditEvent, AuditLink
+from idp.factors.models import SentCode
 from idp.kernel.clock import Clock
 from idp.oidc.models import AccessToken, AuthorizationCode, RefreshFamily
 from idp.outbox.models import OutboxMessage
@@ -55,7 +62,7 @@ class Retention:
         return tuple(column.class_.__tablename__ for column in (self.key, *self.parts))
 
 
-def retentions(request_lifetime: timedelta) -> Sequence[Retention]:
+def retentions(request_lifetime: timedelta, known_device_lifetime: timedelta = 90 * DAY) -> Sequence[Retention]:
     """Every table that grows; those that point to another one come before it."""
     return (
         Retention(AuthorizationCode.code_hash, lambda now: AuthorizationCode.expires_at < now - DAY),
@@ -64,15 +71,23 @@ def retentions(request_lifetime: timedelta) -> Sequence[Retention]:
         Retention(Interaction.id, lambda now: Interaction.last_activity_at < now - request_lifetime - DAY),
         Retention(Session.id, _sessions_may_go, parts=(Participation.session_id,)),
         Retention(AttemptBudget.key, _attempts_may_go),
+        Retention(EventCount.key, lambda now: EventCount.updated_at < now - DAY),
+        Retention(SentCode.id, lambda now: SentCode.expires_at < now - 2 * DAY),
+        Retention(KnownDevice.device_hash, lambda now: KnownDevice.last_used_at < now - known_device_lifetime),
+        Retention(CampaignMail.account_id, lambda now: CampaignMail.enqueued_at < now - AUDIT),
+        Retention(Reset.id, lambda now: Reset.at < now - AUDIT),
         Retention(OutboxMessage.id, _messages_may_go),
         Retention(AuditEvent.id, lambda now: AuditEvent.at < now - AUDIT),
+        Retention(AuditLink.position, _links_may_go),
     )
 
 
-def purge(units: UnitsOfWork, clock: Clock, request_lifetime: timedelta) -> dict[str, int]:
+def purge(
+    units: UnitsOfWork, clock: Clock, request_lifetime: timedelta, known_device_lifetime: timedelta = 90 * DAY
+) -> dict[str, int]:
     """Nothing older than its time is left; how many rows of each table were deleted."""
     deleted: dict[str, int] = {}
-    for retention in retentions(request_lifetime):
+    for retention in retentions(request_lifetime, known_device_lifetime):
         while (number := _delete_some(units, retention, clock.now())) > 0:
             deleted[retention.tables[0]] = deleted.get(retention.tables[0], 0) + number
     return deleted
@@ -106,6 +121,15 @@ def _sessions_may_go(now: datetime) -> ColumnElement[bool]:
 
 def _attempts_may_go(now: datetime) -> ColumnElement[bool]:
     return and_(AttemptBudget.kind == PASSWORD_ATTEMPTS, AttemptBudget.updated_at < now - DAY)
+
+
+def _links_may_go(now: datetime) -> ColumnElement[bool]:
+    """Their event is gone, and that of the next link too."""
+    following, of_following = aliased(AuditLink), aliased(AuditEvent)
+    own = exists().where(AuditEvent.id == AuditLink.event_id)
+    next_one = exists().where(following.position == AuditLink.position + 1, of_following.id == following.event_id)
+    is_last = ~exists().where(following.position == AuditLink.position + 1)
+    return and_(~own, ~next_one, ~is_last)
 
 
 def _messages_may_go(now: datetime) -> ColumnElement[bool]:

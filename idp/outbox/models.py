@@ -10,7 +10,11 @@ from idp.store.base import Base
 
 
 class OutboxMessage(Base):
-    """One message of one kind (`logout_notice`) for one receiver, with what became of it."""
+    """One message of one kind (`logout_notice`, `mail`) for one receiver, with what became of it.
+
+    What must not be read in the database is in `payload_sealed`, which is erased when the message is sent or expires.
+    After `expires_at` it is never sent. A worker that is at it holds it until `leased_until`.
+    """
 
     __tablename__ = "outbox_messages"
     __table_args__ = (Index("ix_outbox_messages_due", "delivered_at", "failed_at", "next_try_at"),)
@@ -20,9 +24,12 @@ class OutboxMessage(Base):
     receiver: Mapped[str] = mapped_column(String(200), index=True)
     subject: Mapped[str | None] = mapped_column(String(64), index=True)
     payload: Mapped[dict[str, Any]]
+    payload_sealed: Mapped[bytes | None]
     created_at: Mapped[datetime]
     next_try_at: Mapped[datetime]
     tries: Mapped[int] = mapped_column(default=0)
+    leased_until: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
     failed_at: Mapped[datetime | None]
     failure: Mapped[str | None] = mapped_column(String(200))

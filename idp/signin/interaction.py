@@ -34,6 +34,7 @@ class Interaction(Base):
 
     account_id: Mapped[int | None] = mapped_column(ForeignKey("accounts.id"), index=True)
     password_proven_at: Mapped[datetime | None]
+    verifying_method: Mapped[str | None] = mapped_column(String(20))
     factor_method: Mapped[str | None] = mapped_column(String(20))
     factor_level: Mapped[int | None]
     factor_amr: Mapped[list[str]] = mapped_column(default=list)
@@ -51,6 +52,7 @@ class Interaction(Base):
     typed_organisation: Mapped[str] = mapped_column(String(256), default="")
     typed_username: Mapped[str] = mapped_column(String(256), default="")
     error: Mapped[dict[str, Any] | None]
+    notice: Mapped[str | None] = mapped_column(String(60))
 
     session_id: Mapped[int | None] = mapped_column(ForeignKey("sessions.id"), index=True)
     finished_at: Mapped[datetime | None]
