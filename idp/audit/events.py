@@ -5,13 +5,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Event:
-    """Base: what an event may be about. Subclasses add what is particular to them."""
+    """Base: what an event may be about. Subclasses add what is particular to them.
+
+    `actor` is who did it to somebody else, as at the service desk; empty where people act for themselves.
+    """
 
     account_id: int | None = field(default=None, kw_only=True)
     organization_id: int | None = field(default=None, kw_only=True)
     client_id: str | None = field(default=None, kw_only=True)
     sid: str | None = field(default=None, kw_only=True)
     interaction_id: str | None = field(default=None, kw_only=True)
+    actor: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
