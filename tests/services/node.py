@@ -30,8 +30,14 @@ def npm_command() -> list[str]:
 
 
 def node_environment() -> dict[str, str]:
-    """Our environment with the wheel's `node`, `npm` and `npx` first on PATH."""
-    return {**os.environ, "PATH": f"{WHEEL / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    """Our environment with the wheel's `node`, `npm` and `npx` first on PATH.
+
+    Node looks at none of the usual places for certificates: where those of a network are named for other programs, they
+    are named for it too.
+    """
+    path = f"{WHEEL / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    named = {"NODE_EXTRA_CA_CERTS": os.environ["SSL_CERT_FILE"]} if "SSL_CERT_FILE" in os.environ else {}
+    return {**named, **os.environ, "PATH": path}
 
 
 def npm_ci(folder: Path, cache: Path = CACHE) -> Path:
