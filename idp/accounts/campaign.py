@@ -5,7 +5,7 @@
     after it                                      choose
 
 `postpone_until` is inclusive: the 1st of February ends at 00:00 local time of the 2nd, also on days when summer time
-begins or ends.
+begins or ends. The service desk may give one person a later last day; it is inclusive too, and only ever adds days.
 """
 
 from dataclasses import dataclass
@@ -17,17 +17,23 @@ from idp.accounts.models import Organization
 
 @dataclass(frozen=True)
 class Campaign:
-    """The dates of one organisation, in its own time zone."""
+    """The dates of one organisation in its own time zone, as they hold for one person."""
 
     required_from: date | None
     postpone_until: date | None
     time_zone: ZoneInfo
 
     @classmethod
-    def of(cls, organization: Organization) -> "Campaign":
-        return cls(
-            organization.second_factor_required_from, organization.postpone_until, ZoneInfo(organization.time_zone)
-        )
+    def of(cls, organization: Organization, extended_until: date | None = None) -> "Campaign":
+        """The dates that hold for somebody of the organisation whose own last day may be `extended_until`.
+
+        The later last day counts. Without a campaign, and before it begins, an extension means nothing; where nobody
+        else may postpone it makes postponing possible for this person.
+        """
+        required_from, postpone_until = organization.second_factor_required_from, organization.postpone_until
+        if required_from is not None and extended_until is not None and extended_until >= required_from:
+            postpone_until = max(postpone_until or extended_until, extended_until)
+        return cls(required_from, postpone_until, ZoneInfo(organization.time_zone))
 
     def today(self, now: datetime) -> date:
         """The organisation's calendar day at this instant."""

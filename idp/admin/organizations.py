@@ -20,6 +20,8 @@ from idp.store.units import UnitsOfWork
 
 LONGEST = {"name": 200, "service_desk_phone": 40, "service_desk_hours": 200}
 DEFAULT_TIME_ZONE = "Europe/Amsterdam"
+# The moment at which a day ends must still be a moment, in every time zone.
+LAST_DAY = date(2999, 12, 31)
 
 
 class Rules(TypedDict, total=False):
@@ -142,6 +144,7 @@ def _check_campaign(organization: Organization, wrong: Reasons) -> None:
     required_from, postpone_until = organization.second_factor_required_from, organization.postpone_until
     if postpone_until is None:
         return
+    wrong.unless(postpone_until <= LAST_DAY, "organization.postpone_until", f"postpone_until is at most {LAST_DAY}")
     if required_from is None:
         wrong.add(
             "organization.postpone_without_campaign",

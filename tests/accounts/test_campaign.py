@@ -8,12 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp.accounts.campaign import Campaign
+from idp.accounts.models import Organization
 
 AMSTERDAM = ZoneInfo("Europe/Amsterdam")
 TICK = timedelta(microseconds=1)
 NOVEMBER = date(2026, 11, 1)
 FEBRUARY = date(2027, 2, 1)
 CAMPAIGN = Campaign(NOVEMBER, FEBRUARY, AMSTERDAM)
+
+
+def organization(
+    required_from: date | None = NOVEMBER, postpone_until: date | None = FEBRUARY, zone: str = "Europe/Amsterdam"
+) -> Organization:
+    return Organization(second_factor_required_from=required_from, postpone_until=postpone_until, time_zone=zone)
 
 
 def amsterdam(*parts: int) -> datetime:
@@ -97,6 +104,9 @@ def test_day_is_that_of_the_organisations_zone() -> None:
         pytest.param(
             "America/Havana", "2017-11-04", "2017-11-05T04:00:00", id="midnight comes twice: the first counts"
         ),
+        pytest.param("Asia/Beirut", "2022-03-26", "2022-03-26T22:00:00", id="no midnight in Beirut"),
+        pytest.param("Asia/Beirut", "2022-03-27", "2022-03-27T21:00:00", id="a day without midnight in Beirut"),
+        pytest.param("Asia/Beirut", "2022-10-29", "2022-10-29T22:00:00", id="the last hour twice in Beirut"),
         pytest.param("Pacific/Apia", "2011-12-29", "2011-12-30T10:00:00", id="the next day does not exist"),
         pytest.param("Pacific/Kiritimati", "2027-02-01", "2027-02-01T10:00:00", id="fourteen hours ahead"),
         pytest.param("America/Curacao", "2027-02-01", "2027-02-02T04:00:00", id="behind UTC"),
@@ -105,10 +115,82 @@ def test_day_is_that_of_the_organisations_zone() -> None:
 )
 def test_postponing_ends_at_the_first_moment_of_the_next_day(zone: str, last_day: str, ends_at: str) -> None:
     last, end = date.fromisoformat(last_day), utc(ends_at)
-    campaign = Campaign(last - timedelta(days=30), last, ZoneInfo(zone))
-    assert campaign.postponable_ends_at() == end
-    assert campaign.is_postponable(end - TICK) and campaign.today(end - TICK) == last
-    assert not campaign.is_postponable(end) and campaign.today(end) > last
+    first = last - timedelta(days=30)
+    for campaign in (
+        Campaign(first, last, ZoneInfo(zone)),
+        # The same day, given to one person.
+        Campaign.of(organization(first, first, zone), extended_until=last),
+    ):
+        assert campaign.postponable_ends_at() == end
+        assert campaign.is_postponable(end - TICK) and campaign.today(end - TICK) == last
+        assert not campaign.is_postponable(end) and campaign.today(end) > last
+
+
+MARCH = date(2027, 3, 1)
+
+
+def test_own_last_day_is_inclusive_and_counts_when_it_is_later() -> None:
+    mine = Campaign.of(organization(), extended_until=MARCH)
+    end = amsterdam(2027, 3, 2)
+    assert mine.postpone_until == MARCH and mine.postponable_ends_at() == end
+    assert mine.is_postponable(end - TICK) and not mine.is_postponable(end)
+    assert mine.days_left(amsterdam(2027, 2, 1)) == 28 and mine.days_left(end - TICK) == 0
+    assert Campaign.of(organization()).postpone_until == FEBRUARY, "nobody else's"
+
+
+def test_own_last_day_that_is_earlier_takes_nothing_away() -> None:
+    assert Campaign.of(organization(), extended_until=date(2026, 12, 1)) == Campaign.of(organization())
+
+
+def test_own_last_day_lets_one_person_postpone_where_nobody_else_may() -> None:
+    nobody_may = organization(postpone_until=None)
+    mine = Campaign.of(nobody_may, extended_until=MARCH)
+    assert mine.is_postponable(amsterdam(2027, 3, 1)) and not mine.is_postponable(amsterdam(2027, 3, 2))
+    assert not Campaign.of(nobody_may).is_postponable(amsterdam(2027, 3, 1))
+
+
+def test_own_last_day_means_nothing_without_a_campaign() -> None:
+    mine = Campaign.of(organization(None, None), extended_until=MARCH)
+    assert mine.postponable_ends_at() is None
+    assert not mine.is_required(amsterdam(2027, 3, 1)) and not mine.is_postponable(amsterdam(2027, 3, 1))
+
+
+def test_own_last_day_before_the_campaign_begins_means_nothing() -> None:
+    mine = Campaign.of(organization(postpone_until=None), extended_until=NOVEMBER - timedelta(days=1))
+    assert mine.postponable_ends_at() is None and not mine.is_postponable(amsterdam(2026, 11, 1))
+
+
+def test_own_last_day_begins_to_count_with_the_campaign() -> None:
+    mine = Campaign.of(organization(postpone_until=None), extended_until=NOVEMBER)
+    first, end = amsterdam(2026, 11, 1), amsterdam(2026, 11, 2)
+    assert not mine.is_postponable(first - TICK)
+    assert mine.is_postponable(first) and mine.is_postponable(end - TICK) and not mine.is_postponable(end)
+
+
+days = st.dates(date(2012, 1, 2), date(2037, 12, 30))
+zones = st.sampled_from(sorted(available_timezones()))
+moments = st.datetimes(datetime(2011, 12, 1), datetime(2038, 1, 31), timezones=st.just(UTC))
+
+
+@given(required_from=days, length=st.none() | st.integers(0, 400), own=days, zone=zones, now=moments)
+def test_own_last_day_adds_days_and_never_takes_one_away(
+    required_from: date, length: int | None, own: date, zone: str, now: datetime
+) -> None:
+    last = None if length is None else required_from + timedelta(days=length)
+    common = Campaign.of(organization(required_from, last, zone))
+    mine = Campaign.of(organization(required_from, last, zone), extended_until=own)
+    assert mine.is_required(now) == common.is_required(now), "it is required for everybody from the same moment"
+    within_my_own = required_from <= mine.today(now) <= own
+    assert mine.is_postponable(now) == (common.is_postponable(now) or within_my_own)
+    assert mine.postpone_until is None or mine.postpone_until >= required_from
+
+
+@given(own=st.none() | days, zone=zones, now=moments)
+def test_nobody_is_asked_without_a_campaign_whatever_the_service_desk_gave(
+    own: date | None, zone: str, now: datetime
+) -> None:
+    mine = Campaign.of(organization(None, None, zone), extended_until=own)
+    assert not mine.is_required(now) and not mine.is_postponable(now) and mine.postpone_until is None
 
 
 @given(

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from idp.admin.organizations import Organizations
+from idp.accounts.campaign import Campaign
+from idp.admin.organizations import LAST_DAY, Organizations
 from idp.admin.refusals import Refusals
 from idp.audit.events import OrganizationChanged
 from idp.audit.trail import events
@@ -66,11 +67,23 @@ def test_last_day_of_postponing_may_be_the_first_of_the_campaign(services: Servi
     assert services.organizations.show("10234").postpone_until == FIRST
 
 
+def test_latest_day_there_is_still_ends_at_a_moment_in_every_zone(services: Services) -> None:
+    for number, zone in enumerate(("Pacific/Kiritimati", "Etc/GMT+12")):
+        services.organizations.add(f"1000{number}", "De Linde", time_zone=zone, second_factor_required_from=FIRST)
+        organization = services.organizations.set(f"1000{number}", postpone_until=LAST_DAY)
+        end = Campaign.of(organization).postponable_ends_at()
+        assert end is not None and end.year in (2999, 3000)
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"postpone_until": LAST}, "organization.postpone_without_campaign"),
     (
         {"second_factor_required_from": LAST, "postpone_until": FIRST},
         "organization.postpone_before_required",
+    ),
+    (
+        {"second_factor_required_from": FIRST, "postpone_until": LAST_DAY + timedelta(days=1)},
+        "organization.postpone_until",
     ),
     ({"time_zone": "Europe/Amsterdan"}, "organization.time_zone_unknown"),
     ({"time_zone": "../etc/passwd"}, "organization.time_zone_unknown"),
