@@ -177,6 +177,50 @@ class AccountChanged(Event):
     """An administrator created or changed an account; `change` says how, without values."""
 
     change: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class SecondFactorReset(Event):
+    """The service desk withdrew every second factor of somebody; enrolling is possible until `enrolment_open_until`."""
+
+    reset_id: int
+    credentials: int
+    enrolment_open_until: str
+    reason: str
+    caller_checked: str
+
+
+@dataclass(frozen=True)
+class SecondFactorResetUndone(Event):
+    """The service desk took a reset back before anything new was enrolled; so many second factors are in force again."""
+
+    reset_id: int
+    credentials: int
+
+
+@dataclass(frozen=True)
+class WaitLifted(Event):
+    """The service desk ended a wait after wrong attempts (`kind`: `password` or `second_factor`); the count stays."""
+
+    kind: str
+    would_have_ended_at: str
+
+
+@dataclass(frozen=True)
+class ExtensionGiven(Event):
+    """The service desk let one person postpone until `until`, that day included."""
+
+    until: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class ExtensionWithdrawn(Event):
+    """The service desk took the extension until `until` back."""
+
+    until: str
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
