@@ -193,7 +193,7 @@ class SecondFactorReset(Event):
 
 @dataclass(frozen=True)
 class SecondFactorResetUndone(Event):
-    """The service desk took a reset back before anything new was enrolled; so many second factors are in force again."""
+    """The service desk took a reset back before anything new was enrolled; so many `credentials` hold again."""
 
     reset_id: int
     credentials: int
