@@ -17,8 +17,10 @@ Layers, each seeing only those below it:
     signin   admin             use cases
     oidc                       protocol
     accounts factors sessions consents
-    attempts audit outbox
+    attempts audit mail
+    outbox
     store   settings
+    texts
     kernel
 """
 

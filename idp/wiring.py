@@ -19,6 +19,7 @@ from idp.factors.registry import FACTORS
 from idp.kernel.clock import Clock, SystemClock
 from idp.kernel.envelope import Envelope
 from idp.kernel.secrets import DerivedKeys
+from idp.mail.post import Post
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.backchannel_logout import LogoutNotices
 from idp.oidc.keys import Keys
@@ -45,6 +46,7 @@ class Services:
     trail: Trail
     derived_keys: DerivedKeys
     envelope: Envelope
+    post: Post
     keys: Keys
     sessions: Sessions
     passwords: Passwords
@@ -70,6 +72,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     secret_key = settings.secret_key.get_secret_value()
     derived_keys = DerivedKeys(secret_key)
     envelope = Envelope(secret_key, [key.get_secret_value() for key in settings.previous_secret_keys])
+    post = Post(envelope, clock)
     keys = Keys(units, envelope, clock)
     sessions = Sessions(
         clock, trail, settings.session.idle_timeout, settings.session.absolute_timeout, (LogoutNotices(),)
@@ -96,6 +99,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         trail=trail,
         derived_keys=derived_keys,
         envelope=envelope,
+        post=post,
         keys=keys,
         sessions=sessions,
         passwords=passwords,

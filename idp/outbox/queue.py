@@ -10,14 +10,29 @@ from idp.outbox.models import OutboxMessage
 
 
 def enqueue(
-    session: Session, kind: str, receiver: str, payload: dict[str, Any], now: datetime, subject: str | None = None
-) -> None:
-    """The message will be sent at least once, if the open unit of work is committed.
+    session: Session,
+    kind: str,
+    receiver: str,
+    payload: dict[str, Any],
+    now: datetime,
+    subject: str | None = None,
+    payload_sealed: bytes | None = None,
+    expires_at: datetime | None = None,
+) -> int:
+    """The message will be sent at least once, if the open unit of work is committed; its id.
 
     `receiver` bounds how many are sent to one place at a time; `subject` is what it is about (a `sid`).
+    `payload_sealed` is what must not be read in the database. After `expires_at` it is not sent.
     """
-    session.execute(
-        insert(OutboxMessage).values(
-            kind=kind, receiver=receiver, subject=subject, payload=payload, created_at=now, next_try_at=now, tries=0
-        )
+    statement = insert(OutboxMessage).values(
+        kind=kind,
+        receiver=receiver,
+        subject=subject,
+        payload=payload,
+        payload_sealed=payload_sealed,
+        created_at=now,
+        next_try_at=now,
+        tries=0,
+        expires_at=expires_at,
     )
+    return session.execute(statement.returning(OutboxMessage.id)).scalar_one()

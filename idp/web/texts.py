@@ -9,32 +9,40 @@ Connect Core 3.1.2.1; `flask.g.ui_locales` where it was stored earlier), `Accept
 English, Dutch.
 """
 
-from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import flask_babel  # type: ignore[import-untyped]
-from babel.dates import format_date, format_datetime
 from flask import Flask, current_app, g, request
 
-LANGUAGES = {"nl": "Nederlands", "en": "English"}
-"""The languages pages exist in, the default first, each with its own name for itself."""
+from idp.texts import addresses
+from idp.texts.catalogue import CATALOGUES, DEFAULT_LANGUAGE, LANGUAGES, Texts, UnknownText
 
-DEFAULT_LANGUAGE = "nl"
+__all__ = [
+    "DEFAULT_LANGUAGE",
+    "DEFAULT_LANGUAGE_KEY",
+    "LANGUAGES",
+    "RUN_TIME_KEYS",
+    "MaskedAddress",
+    "UnknownText",
+    "asked_language",
+    "day_text",
+    "days_left_text",
+    "init_texts",
+    "language",
+    "language_cookie",
+    "masked_address",
+    "moment_text",
+    "number_text",
+    "refresh_language",
+    "text",
+    "texts",
+]
+
 DEFAULT_LANGUAGE_KEY = "IDP_DEFAULT_LANGUAGE"
 """`app.config` key of the language of an installation, where a person asked for none."""
 
 RUN_TIME_KEYS = ("number.", "identify.error.", "identify.notice.", "choose.error.", "code.error.", "consent.gets.")
 """Beginnings of keys of which the rest is chosen while running: a page is told `identify.error.wrong` and shows it."""
-
-_CATALOGUES = Path(__file__).resolve().parent.parent / "translations"
-_LARGEST_NUMBER_WORD = 12
-_NO_BREAK = "\N{NO-BREAK SPACE}"
-
-
-class UnknownText(LookupError):
-    """The catalogue of the current language has no such key."""
 
 
 def init_texts(app: Flask) -> None:
@@ -43,7 +51,7 @@ def init_texts(app: Flask) -> None:
         app,
         configure_jinja=False,
         default_locale=app.config.get(DEFAULT_LANGUAGE_KEY, DEFAULT_LANGUAGE),
-        default_translation_directories=str(_CATALOGUES),
+        default_translation_directories=str(CATALOGUES),
         locale_selector=_select_language,
     )
 
@@ -85,43 +93,27 @@ def _select_language() -> str:
     return str(current_app.config.get(DEFAULT_LANGUAGE_KEY, DEFAULT_LANGUAGE))
 
 
+def texts() -> Texts:
+    """The texts in the language of this request."""
+    return Texts(language())
+
+
 def text(key: str, **slots: object) -> str:
     """The text `key` in the language of this request, its slots filled.
 
     Raises `UnknownText` when the catalogue lacks the key and KeyError when a slot of the text was not given.
     """
-    translations = flask_babel.get_translations()
-    found = key
-    for value in slots.values():
-        if isinstance(value, int) and not isinstance(value, bool):
-            found = translations.ungettext(key, key, value)
-            break
-    if found == key:
-        found = translations.ugettext(key)
-    if found == key:
-        raise UnknownText(key)
-    return found.format_map({name: _slot(value) for name, value in slots.items()})
-
-
-def _slot(value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return number_text(value)
-    return str(value)
+    return texts().text(key, **slots)
 
 
 def number_text(number: int) -> str:
     """`number` as a word up to twelve, in digits beyond."""
-    if 0 <= number <= _LARGEST_NUMBER_WORD:
-        return text(f"number.{number}")
-    return str(number)
+    return texts().number_text(number)
 
 
 def day_text(day: date, today: date) -> str:
     """`day` as "1 februari", with its year from eleven months away from `today`. It does not break over lines."""
-    early, late = sorted((day, today))
-    months = (late.year - early.year) * 12 + late.month - early.month - (late.day < early.day)
-    pattern = "d MMMM y" if months >= 11 else "d MMMM"
-    return format_date(day, pattern, locale=language()).replace(" ", _NO_BREAK)
+    return texts().day_text(day, today)
 
 
 def moment_text(moment: datetime, zone: str) -> str:
@@ -129,27 +121,16 @@ def moment_text(moment: datetime, zone: str) -> str:
 
     Raises ValueError when `moment` has no time zone of its own.
     """
-    if moment.tzinfo is None:
-        raise ValueError("a moment needs a time zone")
-    pattern = "H.mm" if language() == "nl" else "h:mm a"
-    shown = format_datetime(moment.astimezone(ZoneInfo(zone)), pattern, locale=language())
-    return text("date.time", time=shown.lower().replace(" ", _NO_BREAK))
+    return texts().moment_text(moment, zone)
 
 
 def days_left_text(days: int) -> str:
     """How many days somebody still has: "twaalf dagen", "20 more days". It does not break over lines."""
-    return text("date.days_left", days=days)
+    return texts().days_left_text(days)
 
 
-@dataclass(frozen=True)
-class MaskedAddress:
-    """As much of an e-mail address as its owner needs to recognise it."""
-
-    first: str
-    domain: str
-
-    def __str__(self) -> str:
-        return f"{self.first}•••••@{self.domain}"
+class MaskedAddress(addresses.MaskedAddress):
+    """A masked address on a page."""
 
     @property
     def spoken(self) -> str:
@@ -162,7 +143,5 @@ def masked_address(address: str) -> MaskedAddress:
 
     Raises ValueError when `address` is not of the form `local@domain`.
     """
-    local, _, domain = address.rpartition("@")
-    if not local or not domain:
-        raise ValueError("an e-mail address has a part on either side of the @")
-    return MaskedAddress(local[0], domain)
+    masked = addresses.mask(address)
+    return MaskedAddress(masked.first, masked.domain)
