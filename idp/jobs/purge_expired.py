@@ -12,7 +12,7 @@
     known_devices          90 days after they were last used, unless configuration says otherwise
     campaign_mails, resets 400 days
     outbox_messages        delivered: 7 days; others 30 days, long after their last try
-    audit_events           400 days
+    audit_events           400 days, in the order of the chain, and never the newest one in it
     audit_chain            with its events; the last link before those that are left stays, as what they hang on
 
 The rest holds what somebody set up or enrolled, and grows with the number of people only.
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, exists, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, and_, delete, exists, func, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 from sqlalchemy.orm import Session as Unit
 
@@ -50,11 +50,12 @@ PASSWORD_ATTEMPTS = "password"  # noqa: S105 - a kind of counter
 
 @dataclass(frozen=True)
 class Retention:
-    """Which rows of a table may go, by its key; with them the rows of `parts` that belong to one of them."""
+    """Which rows of a table may go, by its key and in this order; with them the rows of `parts` that belong to them."""
 
     key: InstrumentedAttribute[Any]
     may_go: Callable[[datetime], ColumnElement[bool]]
     parts: Sequence[InstrumentedAttribute[Any]] = ()
+    order: Any = None
 
     @property
     def tables(self) -> Sequence[str]:
@@ -77,7 +78,7 @@ def retentions(request_lifetime: timedelta, known_device_lifetime: timedelta = 9
         Retention(CampaignMail.account_id, lambda now: CampaignMail.enqueued_at < now - AUDIT),
         Retention(Reset.id, lambda now: Reset.at < now - AUDIT),
         Retention(OutboxMessage.id, _messages_may_go),
-        Retention(AuditEvent.id, lambda now: AuditEvent.at < now - AUDIT),
+        Retention(AuditEvent.id, _events_may_go, order=_place_in_chain()),
         Retention(AuditLink.position, _links_may_go),
     )
 
@@ -95,7 +96,7 @@ def purge(
 
 def _delete_some(units: UnitsOfWork, retention: Retention, now: datetime) -> int:
     """The number of rows that were deleted; each unit is short, because on SQLite everybody waits for it."""
-    query = select(retention.key).where(retention.may_go(now)).limit(BATCH)
+    query = select(retention.key).where(retention.may_go(now)).order_by(retention.order).limit(BATCH)
     with units.reading() as unit:
         keys = unit.scalars(query).all()
     if not keys:
@@ -121,6 +122,22 @@ def _sessions_may_go(now: datetime) -> ColumnElement[bool]:
 
 def _attempts_may_go(now: datetime) -> ColumnElement[bool]:
     return and_(AttemptBudget.kind == PASSWORD_ATTEMPTS, AttemptBudget.updated_at < now - DAY)
+
+
+def _place_in_chain() -> ScalarSelect[int]:
+    return select(AuditLink.position).where(AuditLink.event_id == AuditEvent.id).scalar_subquery()
+
+
+def _events_may_go(now: datetime) -> ColumnElement[bool]:
+    """Old, and so is everything before it in the chain: what is left hangs together (see `audit.chain`)."""
+    link, young = aliased(AuditLink), aliased(AuditEvent)
+    joined = select(link.position).join(young, young.id == link.event_id)
+    first_young = joined.where(young.at >= now - AUDIT).order_by(link.position).limit(1).scalar_subquery()
+    # SQLite would give the number of the newest event again, and the chain knows it already.
+    newest = select(func.max(link.position)).scalar_subquery()
+    goes_no_further = func.coalesce(first_young, newest)
+    place = _place_in_chain()
+    return and_(AuditEvent.at < now - AUDIT, or_(place.is_(None), place < goes_no_further))
 
 
 def _links_may_go(now: datetime) -> ColumnElement[bool]:
