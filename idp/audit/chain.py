@@ -98,18 +98,11 @@ def verify(units: UnitsOfWork, keys: Sequence[DerivedKeys], expected: Head | Non
     """
     walk = _Walk(keys, expected)
     position = 0
-    while walk.why is None:
-        with units.reading() as unit:
-            rows = unit.execute(_links_after(position)).all()
-        if not rows:
+    while rows := _some_links(units, position):
+        if not all(walk.step(row) for row in rows):
             break
-        for row in rows:
-            walk.step(row)
-            if walk.why is not None:
-                break
         position = rows[-1].position
-    if walk.why is None:
-        walk.end()
+    walk.end()
     with units.reading() as unit:
         unlinked = unit.scalar(select(func.count()).select_from(_unlinked(unit, everything=True).subquery())) or 0
         newest = _head(unit)
@@ -122,18 +115,18 @@ class _Walk:
     def __init__(self, keys: Sequence[DerivedKeys], expected: Head | None) -> None:
         self._keys, self._expected = keys, expected
         self._before = Head(0, GENESIS)
+        self._has_met = expected == self._before
         self.first: int | None = None
         self.since: datetime | None = None
         self.broken_at: int | None = None
         self.why: str | None = None
 
-    def step(self, row: Row[Any]) -> None:
-        """One more link."""
+    def step(self, row: Row[Any]) -> bool:
+        """One more link; True when it fits."""
         here = Head(row.position, row.digest)
         if row.id is None and self.first is None:
-            self._compare(here)
             self._before = here
-            return
+            return self._compare(here)
         if row.position != self._before.position + 1:
             return self._break(self._before.position + 1, "the link is missing")
         if row.id is None:
@@ -143,22 +136,31 @@ class _Walk:
         if self.first is None:
             self.first, self.since = row.position, row.at
         self._before = here
-        self._compare(here)
+        return self._compare(here)
 
     def end(self) -> None:
         """There are no more links."""
         expected = self._expected
-        if expected is not None and expected.position > self._before.position:
+        if expected is None or self._has_met:
+            return
+        if expected.position > self._before.position:
             self._break(self._before.position + 1, f"the chain ends here, and was known to reach {expected.position}")
+        else:
+            self._break(expected.position, "the link that was known is not there any more: was it purged?")
 
-    def _compare(self, here: Head) -> None:
+    def _compare(self, here: Head) -> bool:
         expected = self._expected
-        if expected is not None and expected.position == here.position and not is_same(expected.digest, here.digest):
-            self._break(here.position, "the link is another one than the one that was known")
+        if expected is None or expected.position != here.position:
+            return True
+        self._has_met = True
+        if is_same(expected.digest, here.digest):
+            return True
+        return self._break(here.position, "the link is another one than the one that was known")
 
-    def _break(self, position: int, why: str) -> None:
+    def _break(self, position: int, why: str) -> bool:
         if self.why is None:
             self.broken_at, self.why = position, why
+        return False
 
 
 def _link_some(unit: Unit, keys: DerivedKeys, everything: bool) -> int:
@@ -190,16 +192,18 @@ def _head(unit: Unit) -> Head:
     return Head(row.position, row.digest) if row is not None else Head(0, GENESIS)
 
 
-def _links_after(position: int) -> Any:
-    chain = AuditLink.__table__
-    events = AuditEvent.__table__
-    return (
+def _some_links(units: UnitsOfWork, position: int) -> Sequence[Row[Any]]:
+    """The links after this position, with their events."""
+    chain, events = AuditLink.__table__, AuditEvent.__table__
+    query = (
         select(chain.c.position, chain.c.event_id, chain.c.digest, *_COLUMNS)
         .select_from(chain.outerjoin(events, events.c.id == chain.c.event_id))
         .where(chain.c.position > position)
         .order_by(chain.c.position)
         .limit(BATCH)
     )
+    with units.reading() as unit:
+        return unit.execute(query).all()
 
 
 def _digest(keys: DerivedKeys, before: Head, event: Row[Any]) -> bytes:

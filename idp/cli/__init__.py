@@ -6,6 +6,7 @@
     set_up.py           init, db upgrade, db check
     serving.py          serve and worker
     administration.py   org, user, client, keys: a thin face of `admin`
+    audit.py            audit list, audit verify, audit head
     logs.py             what is written to standard error, for machines or for people
 
 No secret is ever an argument: it comes from standard input, a file, the environment or a hidden prompt. Nothing asks

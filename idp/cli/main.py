@@ -9,6 +9,7 @@ import click
 
 from idp import schema
 from idp.cli.administration import client, keys, org, user
+from idp.cli.audit import audit
 from idp.cli.base import CONFIG, CONFIG_FILE, Failure, Group, State
 from idp.cli.serving import serve, worker
 from idp.cli.set_up import database, init
@@ -98,5 +99,5 @@ def _database_state(settings: Settings) -> str:
     return f"the database {shown} is up to date."
 
 
-for each in (init, serve, worker, database, org, user, client, keys):
+for each in (init, serve, worker, database, org, user, client, keys, audit):
     main.add_command(each)

@@ -93,12 +93,19 @@ def serve(state: State, /, until_stdin_closes: bool, application: str | None) ->
 @_another_application
 @pass_state
 def worker(state: State, /, until_stdin_closes: bool, application: str | None) -> None:
-    """Do what nobody asks for, until SIGTERM or Ctrl-C: end idle sessions, delete what is expired."""
+    """Do what nobody asks for, until SIGTERM or Ctrl-C: end idle sessions, link the audit trail, purge."""
     settings = state.settings()
     with state.app(settings, _factory(application) if application else create_app) as app:
         logs.set_up(settings.log)
         services: Services = app.extensions["idp"]
-        every = tasks(services.units, services.clock, services.sessions, settings.sign_in.request_lifetime)
+        every = tasks(
+            services.units,
+            services.clock,
+            services.sessions,
+            services.derived_keys,
+            settings.sign_in.request_lifetime,
+            settings.sign_in.known_device_lifetime,
+        )
         working = Worker(every, services.clock, app.app_context)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: working.stop())

@@ -3,21 +3,37 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
+from idp.audit.chain import link
 from idp.jobs.purge_expired import purge
 from idp.jobs.sweep_idle_sessions import sweep
 from idp.jobs.worker import Task
 from idp.kernel.clock import Clock
+from idp.kernel.secrets import DerivedKeys
 from idp.sessions.lifecycle import Sessions
 from idp.store.units import UnitsOfWork
 
 # Clients hear of an idle session within 5 seconds (p95): most of that time is for the network.
 SWEEP_EVERY = timedelta(seconds=1)
 PURGE_EVERY = timedelta(hours=1)
+# What is not in the chain of the audit trail yet could still be changed unseen.
+LINK_EVERY = timedelta(seconds=1)
+LINK_EVERYTHING_EVERY = timedelta(hours=1)
 
 
-def tasks(units: UnitsOfWork, clock: Clock, sessions: Sessions, request_lifetime: timedelta) -> Sequence[Task]:
+def tasks(
+    units: UnitsOfWork,
+    clock: Clock,
+    sessions: Sessions,
+    keys: DerivedKeys,
+    request_lifetime: timedelta,
+    known_device_lifetime: timedelta,
+) -> Sequence[Task]:
     """In this order, when several are due."""
     return (
         Task("end idle sessions", SWEEP_EVERY, lambda: sweep(units, sessions)),
-        Task("delete what is expired", PURGE_EVERY, lambda: purge(units, clock, request_lifetime)),
+        Task("link the audit trail", LINK_EVERY, lambda: link(units, keys)),
+        Task("link all of the audit trail", LINK_EVERYTHING_EVERY, lambda: link(units, keys, everything=True)),
+        Task(
+            "delete what is expired", PURGE_EVERY, lambda: purge(units, clock, request_lifetime, known_device_lifetime)
+        ),
     )

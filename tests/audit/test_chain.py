@@ -322,3 +322,18 @@ def test_without_turns_two_workers_would_want_the_same_place(settings: Settings,
 def test_head_is_written_as_it_is_read() -> None:
     noted = Head(12, bytes(range(32)))
     assert Head.read(str(noted)) == noted != replace(noted, position=13)
+
+
+def test_a_noted_head_that_was_purged_is_not_there_any_more(services: Services, clock: FixedClock) -> None:
+    record(services, 1)
+    linked(services)
+    noted = chain.head(services.units)
+    record(services, 2)
+    clock.move(timedelta(days=401))
+    record(services, 1)
+    linked(services)
+    assert verified(services, noted).why is None
+    purge(services.units, clock, timedelta(hours=24))
+    found = verified(services, noted)
+    assert found.broken_at == 1 and found.why is not None and "purged" in found.why
+    assert verified(services).why is None and verified(services, Head(0, b"")).why is None
