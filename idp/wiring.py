@@ -6,11 +6,13 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, scoped_session
 
+from idp.accounts.correspondence import Correspondence
 from idp.accounts.identify import Identification
 from idp.accounts.passwords import Passwords
 from idp.admin.accounts import Accounts
 from idp.admin.clients import Clients
 from idp.admin.organizations import Organizations
+from idp.admin.service_desk import ResetTimes, ServiceDesk
 from idp.admin.signing_keys import SigningKeys
 from idp.attempts.budget import Attempts
 from idp.attempts.budget import Limits as AttemptLimits
@@ -57,6 +59,8 @@ class Services:
     logout: Logout
     organizations: Organizations
     accounts: Accounts
+    service_desk: ServiceDesk
+    correspondence: Correspondence
     clients: Clients
     signing_keys: SigningKeys
 
@@ -85,6 +89,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     passwords = Passwords(settings.passwords)
     password_attempts = Attempts(derived_keys, clock, "password", _attempt_limits(settings, disables=False))
     factor_attempts = Attempts(derived_keys, clock, "second_factor", _attempt_limits(settings, disables=True))
+    correspondence = Correspondence(settings.brand_name, settings.service_desk_phone)
     identification = Identification(units, passwords, password_attempts)
     sign_in = settings.sign_in
     limits = Limits(sign_in.interaction_idle_timeout, sign_in.request_lifetime, sign_in.enrolment_reauthentication)
@@ -116,7 +121,18 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
             longest_idle_timeout=settings.session.idle_timeout,
             longest_absolute_timeout=settings.session.absolute_timeout,
         ),
-        accounts=Accounts(units, clock, trail, passwords, sessions),
+        accounts=Accounts(units, clock, trail, passwords, sessions, post, correspondence),
+        service_desk=ServiceDesk(
+            units,
+            clock,
+            trail,
+            sessions,
+            post,
+            correspondence,
+            attempts={"password": password_attempts, "second_factor": factor_attempts},
+            times=ResetTimes(settings.second_factor.reset_window, settings.second_factor.reset_undo),
+        ),
+        correspondence=correspondence,
         clients=Clients(units, clock, trail),
         signing_keys=SigningKeys(units, clock, envelope),
     )

@@ -1,7 +1,9 @@
 """What administrators do, as use cases: each opens its own units of work and leaves an audit event for every change.
 
     organizations.py   Organizations: add, set, list, show
-    accounts.py        Accounts: add, set a password, block, unblock, list, show
+    accounts.py        Accounts: add, set, set a password, block, unblock, list, show
+    service_desk.py    ServiceDesk: reset and undo, lift a wait, extend, show
+    extensions.py      when somebody may be given a later last day for postponing
     clients.py         Clients: register, list, show
     signing_keys.py    SigningKeys: the keys that must exist before anything is signed
     refusals.py        Refusals: everything that is wrong with a form at once

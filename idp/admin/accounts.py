@@ -4,12 +4,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypedDict, Unpack
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Unit
 
 from idp.accounts import identify
+from idp.accounts.correspondence import Correspondence, distinct, language_of
 from idp.accounts.models import ROLES, Account, Organization, lock_account
 from idp.accounts.names import canonical, checked
 from idp.accounts.passwords import CONTAINS_NAME, NOT_TEXT, TOO_COMMON, TOO_LONG, TOO_SHORT, Passwords
@@ -17,15 +19,18 @@ from idp.admin import organizations
 from idp.admin.refusals import Reasons
 from idp.audit.events import AccountChanged
 from idp.audit.trail import Trail
-from idp.factors.models import Credential
+from idp.factors.models import Credential, SentCode
 from idp.kernel.clock import Clock
 from idp.kernel.errors import Refused
 from idp.kernel.secrets import random_identifier
+from idp.mail import letters
+from idp.mail.post import Post
 from idp.sessions.lifecycle import Sessions
 from idp.store.units import UnitsOfWork
 
 LONGEST = {"name": 200, "given_name": 100, "family_name": 100}
 LONGEST_EMAIL = 254
+LONGEST_REASON = 500
 EMAIL = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+")
 # A language, or a language and a country: the part of BCP 47 that people's browsers and records use.
 LOCALE = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
@@ -57,14 +62,32 @@ class ShownAccount:
     methods: Sequence[EnrolledMethod]
 
 
+class Changes(TypedDict, total=False):
+    """What can be set later; None clears it."""
+
+    name: str | None
+    given_name: str | None
+    family_name: str | None
+    email: str | None
+    locale: str | None
+
+
 class Accounts:
-    """Creates and changes accounts."""
+    """Creates and changes accounts. `actor` is who does it, where that is known; `reason` is one line."""
 
     def __init__(
-        self, units: UnitsOfWork, clock: Clock, trail: Trail, passwords: Passwords, sessions: Sessions
+        self,
+        units: UnitsOfWork,
+        clock: Clock,
+        trail: Trail,
+        passwords: Passwords,
+        sessions: Sessions,
+        post: Post,
+        correspondence: Correspondence,
     ) -> None:
         self._units, self._clock, self._trail = units, clock, trail
         self._passwords, self._sessions = passwords, sessions
+        self._post, self._correspondence = post, correspondence
 
     def add(
         self,
@@ -115,36 +138,62 @@ class Accounts:
         """Only the new password works, and every session of the account is over. Raises Refused."""
         with self._units.reading() as unit:
             account = found(unit, org_code, username)
-            protected = any(not method.is_disabled for method in _methods(unit, account))
+            protected = any(not method.is_disabled for method in methods_of(unit, account))
         wrong = Reasons()
         self._check_password(account, password, stands_alone=not protected, wrong=wrong)
         wrong.raise_any()
         password_hash = self._passwords.hash(password)
         with self._units.writing() as unit:
-            account = _locked(unit, org_code, username)
+            account = locked(unit, org_code, username)
             account.password_hash = password_hash
             account.password_changed_at = account.updated_at = account.proofs_void_before = self._clock.now()
             self._sessions.end_all_of(unit, account.id, "password_changed")
             self._record(unit, account, "password set")
         return account
 
-    def block(self, org_code: str, username: str) -> Account:
-        """Nobody can sign in with the account, and every session of it is over. Raises Refused."""
+    def set(self, org_code: str, username: str, *, actor: str | None = None, **changes: Unpack[Changes]) -> Account:
+        """The changes given hold from now on; the others stay. Raises Refused.
+
+        Another e-mail address is not verified, and both the old and the new one are told by mail; codes that were sent
+        to enrol the old one are spent. Somebody who has codes by e-mail enrolled gets them where they always did: at
+        the address that was proven then (`Credential.address`). A reset withdraws it.
+        """
         with self._units.writing() as unit:
-            account = _locked(unit, org_code, username)
+            account = locked(unit, org_code, username)
+            old_address = account.email
+            changed = [name for name, value in changes.items() if getattr(account, name) != value]
+            for name in changed:
+                setattr(account, name, changes[name])  # type: ignore[literal-required]
+            account.email_verified = account.email_verified and "email" not in changed
+            wrong = Reasons()
+            _check(account, wrong)
+            wrong.raise_any()
+            if changed:
+                account.updated_at = self._clock.now()
+                self._record(unit, account, "set " + ", ".join(changed), actor=actor)
+            if "email" in changed:
+                self._tell_both(unit, account, old_address)
+        return account
+
+    def block(self, org_code: str, username: str, *, reason: str | None = None, actor: str | None = None) -> Account:
+        """Nobody can sign in with the account, and every session of it is over. Raises Refused."""
+        reason = _checked_reason(reason)
+        with self._units.writing() as unit:
+            account = locked(unit, org_code, username)
             if account.blocked_at is None:
                 account.blocked_at = account.updated_at = account.proofs_void_before = self._clock.now()
-                self._record(unit, account, "blocked")
+                self._record(unit, account, "blocked", reason, actor)
             self._sessions.end_all_of(unit, account.id, "account_disabled")
         return account
 
-    def unblock(self, org_code: str, username: str) -> Account:
+    def unblock(self, org_code: str, username: str, *, reason: str | None = None, actor: str | None = None) -> Account:
         """The account can be used again, with the password and the second factors it had. Raises Refused."""
+        reason = _checked_reason(reason)
         with self._units.writing() as unit:
-            account = found(unit, org_code, username)
+            account = locked(unit, org_code, username)
             if account.blocked_at is not None:
                 account.blocked_at, account.updated_at = None, self._clock.now()
-                self._record(unit, account, "unblocked")
+                self._record(unit, account, "unblocked", reason, actor)
         return account
 
     def list(self, org_code: str | None = None) -> Sequence[Account]:
@@ -159,7 +208,7 @@ class Accounts:
         """One account with its second factors. Raises Refused when there is none with these names."""
         with self._units.reading() as unit:
             account = found(unit, org_code, username)
-            return ShownAccount(account, _methods(unit, account))
+            return ShownAccount(account, methods_of(unit, account))
 
     def _insert(self, account: Account) -> None:
         code = account.organization.org_code
@@ -183,10 +232,28 @@ class Accounts:
         for key in self._passwords.check_new(password, stands_alone=stands_alone, context_words=words):
             wrong.add(key, PASSWORD_PROBLEMS[key])
 
-    def _record(self, unit: Unit, account: Account, change: str) -> None:
-        self._trail.record(
-            unit, AccountChanged(change=change, account_id=account.id, organization_id=account.organization_id)
+    def _tell_both(self, unit: Unit, account: Account, old_address: str | None) -> None:
+        now, organization = self._clock.now(), account.organization
+        unit.execute(
+            update(SentCode)
+            .where(SentCode.account_id == account.id, SentCode.purpose == "enrolment", SentCode.used_at.is_(None))
+            .values(used_at=now)
         )
+        desk, language = self._correspondence.desk(organization), language_of(account)
+        for address in distinct([old_address, account.email]):
+            self._post.enqueue(unit, letters.address_changed(desk, address, language, now, organization.time_zone))
+
+    def _record(
+        self, unit: Unit, account: Account, change: str, reason: str | None = None, actor: str | None = None
+    ) -> None:
+        event = AccountChanged(
+            change=change,
+            reason=reason,
+            account_id=account.id,
+            organization_id=account.organization_id,
+            actor=actor,
+        )
+        self._trail.record(unit, event)
 
 
 def _check(account: Account, wrong: Reasons) -> None:
@@ -211,7 +278,15 @@ def _check(account: Account, wrong: Reasons) -> None:
     )
 
 
-def _locked(unit: Unit, org_code: str, username: str) -> Account:
+def _checked_reason(reason: str | None) -> str | None:
+    if reason is None or not reason.strip():
+        return None
+    if len(reason) > LONGEST_REASON or not reason.strip().isprintable():
+        raise Refused("account.reason", f"a reason is one line of at most {LONGEST_REASON} characters")
+    return reason.strip()
+
+
+def locked(unit: Unit, org_code: str, username: str) -> Account:
     """The account, locked before its sessions are, and as it is now that it is locked. Raises Refused."""
     account = found(unit, org_code, username)
     lock_account(unit, account.id)
@@ -219,7 +294,8 @@ def _locked(unit: Unit, org_code: str, username: str) -> Account:
     return account
 
 
-def _methods(unit: Unit, account: Account) -> Sequence[EnrolledMethod]:
+def methods_of(unit: Unit, account: Account) -> Sequence[EnrolledMethod]:
+    """The second factors that count as enrolled, the oldest first."""
     query = select(Credential).filter_by(account_id=account.id, withdrawn_at=None).order_by(Credential.id)
     return [
         EnrolledMethod(each.method, each.label, each.enrolled_at, each.last_used_at, each.disabled_at is not None)

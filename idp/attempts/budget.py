@@ -116,6 +116,21 @@ class Attempts:
         """The count starts anew: to be called in the transaction that records the success, by that factor alone."""
         session.execute(delete(AttemptBudget).where(AttemptBudget.key == self.key(*subject)))
 
+    def lift(self, session: Session, *subject: str) -> datetime | None:
+        """The present wait is over, and when it would have ended; None when there was none.
+
+        One attempt is taken now. The count stays, and so does the number of waits: another wrong one begins the wait
+        that would have come next.
+        """
+        until = self.waiting_until(session, *subject)
+        lifted = session.execute(
+            update(AttemptBudget)
+            .where(AttemptBudget.key == self.key(*subject), AttemptBudget.waits_until > self._clock.now())
+            .values(waits_until=None)
+            .returning(AttemptBudget.key)
+        )
+        return until if lifted.one_or_none() is not None else None
+
     def _make_row(self, session: Session, key: bytes, now: datetime) -> None:
         values = {"key": key, "kind": self.kind, "in_a_row": 0, "waits": 0, "updated_at": now}
         # A row that is there is locked, not only seen: on PostgreSQL a success at the same moment could delete it
