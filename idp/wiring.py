@@ -17,7 +17,8 @@ from idp.admin.signing_keys import SigningKeys
 from idp.attempts.budget import Attempts
 from idp.attempts.budget import Limits as AttemptLimits
 from idp.audit.trail import Trail
-from idp.factors.registry import FACTORS
+from idp.factors.email_code import Limits as MailCodeLimits
+from idp.factors.registry import Tools, second_factors
 from idp.kernel.clock import Clock, SystemClock
 from idp.kernel.envelope import Envelope
 from idp.kernel.secrets import DerivedKeys
@@ -31,7 +32,8 @@ from idp.oidc.token_issuer import TokenIssuer, TokenLifetimes
 from idp.oidc.userinfo import Userinfo
 from idp.sessions.lifecycle import Sessions
 from idp.settings import Settings
-from idp.signin.answers import Answers
+from idp.signin.answers.common import Answering
+from idp.signin.answers.door import Answers
 from idp.signin.flow import Flow, Limits
 from idp.signin.logout import Logout
 from idp.store.clock import DatabaseClock
@@ -93,9 +95,18 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     identification = Identification(units, passwords, password_attempts)
     sign_in = settings.sign_in
     limits = Limits(sign_in.interaction_idle_timeout, sign_in.request_lifetime, sign_in.enrolment_reauthentication)
-    flow = Flow(units, clock, trail, sessions, codes, FACTORS, settings.issuer, limits)
+    factors = second_factors(Tools(derived_keys, post, _mail_code_limits(settings)))
+    flow = Flow(units, clock, trail, sessions, codes, factors, settings.issuer, limits)
     answers = Answers(
-        flow, units, clock, trail, identification, factor_attempts, FACTORS, sessions, envelope, derived_keys
+        Answering(flow, units, clock, trail),
+        identification,
+        factor_attempts,
+        factors,
+        sessions,
+        envelope,
+        derived_keys,
+        post,
+        correspondence,
     )
     return Services(
         settings=settings,
@@ -147,3 +158,8 @@ def _attempt_limits(settings: Settings, disables: bool) -> AttemptLimits:
         wait_longest=limits.wait_longest,
         disable_after=limits.disable_after if disables else None,
     )
+
+
+def _mail_code_limits(settings: Settings) -> MailCodeLimits:
+    limits = settings.mail_codes
+    return MailCodeLimits(limits.lifetime, limits.pause, limits.per_hour, limits.per_day, limits.per_address_per_hour)

@@ -13,6 +13,7 @@ from idp.factors.totp import key_text
 from idp.kernel.secrets import hash_secret, random_identifier, random_token
 from idp.oidc.clients import Client
 from idp.wiring import Services
+from tests import canary
 
 PASSWORD = "een lang geheim wachtwoord 1"
 REDIRECT_URI = "https://app.example/callback"
@@ -38,7 +39,9 @@ class Somebody:
         """What the person's app shows now, or some steps of 30 seconds later."""
         assert self.totp_secret is not None
         at = services.clock.now() + timedelta(seconds=30 * steps)
-        return pyotp.TOTP(key_text(self.totp_secret)).at(at)
+        shown = pyotp.TOTP(key_text(self.totp_secret)).at(at)
+        canary.knows(shown)
+        return shown
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,8 @@ class Factories:
         self, organization_id: int, username: str = "anna", org_code: str = "10234", totp: bool = False, **values: Any
     ) -> Somebody:
         password = values.pop("password", PASSWORD)
-        secret = self._services.answers._factors["totp"].begin_enrolment().secret if totp else None
+        secret = self._services.answers.factors["totp"].begin_enrolment().secret if totp else None
+        canary.knows(password, key_text(secret) if secret else None, secret.hex() if secret else None)
         with self._app.app_context():
             password_hash = self._services.passwords.hash(password)
             with self._services.units.writing() as unit:
@@ -112,6 +116,7 @@ class Factories:
     def client(self, client_id: str = "atosi", **values: Any) -> SomeClient:
         is_public = values.get("token_endpoint_auth_method") == "none"
         secret = None if is_public else random_token()
+        canary.knows(secret)
         now = self._services.clock.now()
         given: dict[str, Any] = {
             "client_id": client_id,

@@ -14,7 +14,7 @@ from idp.factors.base import SecondFactor
 from idp.factors.registry import FACTORS
 from idp.kernel.resources import folder
 from idp.settings import Settings
-from idp.signin.answers import Answers
+from idp.signin.answers.door import Answers
 from idp.signin.prompts import PROMPTS
 from idp.web.blueprint import ROUTES
 from idp.web.screens import SCREENS

@@ -64,6 +64,39 @@ class SecondFactorChecked(Event):
 
 
 @dataclass(frozen=True)
+class PromptDue(Event):
+    """What has to be asked next, why, and under which rules."""
+
+    prompt: str
+    reasons: list[str]
+    policy: dict[str, str | int | bool]
+
+
+@dataclass(frozen=True)
+class MethodChosen(Event):
+    """The person wants to prove another of their methods."""
+
+    method: str
+
+
+@dataclass(frozen=True)
+class CodeSent(Event):
+    """A code is on its way to the person."""
+
+    method: str
+    purpose: str
+
+
+@dataclass(frozen=True)
+class CodeNotSent(Event):
+    """A code was asked for before the next one may go; `limit` is what stood in the way."""
+
+    method: str
+    purpose: str
+    limit: str
+
+
+@dataclass(frozen=True)
 class EnrolmentChecked(Event):
     """The first code of a factor that is being enrolled was evaluated."""
 

@@ -14,9 +14,9 @@ import pyotp
 from sqlalchemy import or_, update
 from sqlalchemy.orm import Session
 
-from idp.factors.base import Enrolment, Person, Verdict
+from idp.factors.base import Enrolment, Occasion, Person, Verdict
 from idp.factors.codes import cleaned, form_problem
-from idp.factors.models import Credential
+from idp.factors.models import Credential, SentCode
 from idp.kernel.levels import STRONG_SECOND_FACTOR
 from idp.kernel.secrets import is_same
 
@@ -37,17 +37,31 @@ class Totp:
         uri = otpauth_uri(enrolment.secret, person.issuer_name, person.username)
         return {"qr": uri, "otpauth_uri": uri, "key_groups": key_groups(enrolment.secret)}
 
-    def begin_enrolment(self) -> Enrolment:
+    def begin_enrolment(self, address: str | None = None) -> Enrolment:
         return Enrolment(secret=secrets.token_bytes(SECRET_BYTES))
+
+    def new_credential(self, enrolment: Enrolment, mark: int | None) -> dict[str, Any]:
+        return {"last_step": mark}
+
+    def live(self, unit: Session, occasion: Occasion, now: datetime) -> tuple[SentCode, ...]:
+        return ()
 
     def check_form(self, answer: str) -> Verdict | None:
         return form_problem(answer)
 
-    def verify_enrolment(self, enrolment: Enrolment, answer: str, now: datetime) -> tuple[Verdict, int | None]:
+    def verify_enrolment(
+        self, enrolment: Enrolment, answer: str, now: datetime, sent: tuple[SentCode, ...] = ()
+    ) -> tuple[Verdict, int | None]:
         step = matching_step(enrolment.secret, cleaned(answer), now)
         return (Verdict.WRONG, None) if step is None else (Verdict.RIGHT, step)
 
-    def verify(self, credential: Credential, secret: bytes, answer: str, now: datetime) -> tuple[Verdict, int | None]:
+    def use_enrolment(self, unit: Session, occasion: Occasion, mark: int | None, now: datetime) -> bool:
+        """Nothing was accepted before: the new credential begins at this step."""
+        return True
+
+    def verify(
+        self, credential: Credential, secret: bytes, answer: str, now: datetime, sent: tuple[SentCode, ...] = ()
+    ) -> tuple[Verdict, int | None]:
         step = matching_step(secret, cleaned(answer), now)
         if step is None:
             return Verdict.WRONG, None
@@ -55,17 +69,17 @@ class Totp:
             return Verdict.USED, step
         return Verdict.RIGHT, step
 
-    def use(self, session: Session, credential: Credential, step: int | None, now: datetime) -> bool:
+    def use(self, unit: Session, credential: Credential, mark: int | None, now: datetime) -> bool:
         """Each step is accepted once for ever, in rising order (RFC 6238 5.2): of two answers at once one wins."""
-        used = session.execute(
+        used = unit.execute(
             update(Credential)
             .where(
                 Credential.id == credential.id,
                 Credential.disabled_at.is_(None),
                 Credential.withdrawn_at.is_(None),
-                or_(Credential.last_step.is_(None), Credential.last_step < step),
+                or_(Credential.last_step.is_(None), Credential.last_step < mark),
             )
-            .values(last_step=step, last_used_at=now)
+            .values(last_step=mark, last_used_at=now)
             .returning(Credential.id)
         )
         return used.one_or_none() is not None

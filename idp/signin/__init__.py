@@ -4,8 +4,9 @@
     checks.py        why a prompt is due: pure functions Situation -> bool
     situation.py     Situation: all that a check may see
     interaction.py   Interaction: one stored attempt to sign in, bound to one browser
-    answers.py       Answers: the one door, and what an answer to each prompt does
+    answers/         Answers: the one door, and what an answer to each prompt does
     logout.py        the person's own logout
+    people.py        person_of: what the pipeline knows of an account
     flow.py          begin, look, record, complete
 
     request -> begin -> [ look -> next_prompt -> screen -> answer -> proof recorded ] ... -> session -> complete -> code

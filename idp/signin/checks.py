@@ -128,8 +128,14 @@ def may_postpone(situation: Situation) -> bool:
         and person.is_postponable_today
         and not _is_enrolled(situation)
         and not person.is_staff
+        and not person.has_been_reset
         and not level_is_demanded(situation)
     )
+
+
+def enrolment_is_closed(situation: Situation) -> bool:
+    """Whether nothing may be enrolled: the time after a reset by the service desk is over."""
+    return situation.person is not None and situation.person.is_enrolment_closed
 
 
 def level_is_demanded(situation: Situation) -> bool:

@@ -11,20 +11,17 @@ page. Any doubt means no: an interaction that is unknown, foreign, finished or e
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session as Unit
 
-from idp.accounts.campaign import Campaign
 from idp.accounts.models import Account, lock_account
 from idp.audit.events import CodeIssued, SignInBegun
 from idp.audit.trail import Trail
-from idp.consents.record import granted_scope
 from idp.factors.base import SecondFactor
-from idp.factors.models import Credential
 from idp.kernel.clock import Clock
 from idp.kernel.levels import PASSWORD, AcrValues
 from idp.kernel.secrets import hash_secret, is_same, random_identifier, random_token
@@ -37,6 +34,7 @@ from idp.sessions.lifecycle import Opened, Proven, Sessions
 from idp.sessions.models import Session
 from idp.signin import checks
 from idp.signin.interaction import Interaction
+from idp.signin.people import person_of
 from idp.signin.prompts import Pending, next_prompt, silent_error
 from idp.signin.situation import Asked, Enrolled, LiveSession, Person, Proofs, Situation
 from idp.store.units import UnitsOfWork
@@ -50,10 +48,17 @@ CONTINUE = "continue"
 
 @dataclass(frozen=True)
 class Browser:
-    """What the browser holds: the secrets of its two cookies, if it has them."""
+    """What the browser holds: the secrets of its two cookies, if it has them. And how it speaks.
+
+    `language` is what the person chose on our pages, `accepts` what the browser asks for; `device` is what it says it
+    is, for mails that tell where from.
+    """
 
     session_secret: str | None = None
     binding: str | None = None
+    language: str | None = None
+    accepts: str = "nl"
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -383,29 +388,7 @@ class Flow:
         )
 
     def _person(self, unit: Unit, account: Account, client: Client, now: datetime) -> Person:
-        in_force = select(Credential).filter_by(account_id=account.id, withdrawn_at=None).order_by(Credential.id)
-        credentials = unit.scalars(in_force).all()
-        reaches = {factor.name: factor.reaches for factor in self.factors}
-        enrolled = tuple(
-            Enrolled(
-                method=credential.method,
-                # One whose method is switched off reaches nothing, but it is enrolled.
-                reaches=reaches.get(credential.method, 0),
-                is_usable=credential.disabled_at is None and credential.method in reaches,
-            )
-            for credential in credentials
-        )
-        has = {credential.method for credential in credentials}
-        campaign = Campaign.of(account.organization)
-        return Person(
-            account_id=account.id,
-            enrolled=enrolled,
-            can_enrol=tuple((factor.name, factor.reaches) for factor in self.factors if factor.name not in has),
-            is_staff=account.role != "person",
-            is_required_to_enrol=campaign.is_required(now) or account.role != "person",
-            is_postponable_today=campaign.is_postponable(now),
-            granted_scope=granted_scope(unit, account.id, client.client_id),
-        )
+        return person_of(unit, account, self.factors, now, client.client_id)
 
     # advance
 
@@ -429,6 +412,7 @@ class Flow:
             if present.pending_name != look.pending_name or present.account_id != look.account_id:
                 return self._go(present)
             interaction = present.interaction
+            interaction.notice = None
             for name, value in recorder(unit, present).items():
                 setattr(interaction, name, value)
             interaction.last_activity_at = self.clock.now()
@@ -443,7 +427,7 @@ class Flow:
         opened = None
         if authenticated and (look.situation.proofs.password or look.situation.proofs.factor_level is not None):
             opened = self._spend_proofs(unit, look, live)
-            browser = Browser(opened.secret, browser.binding)
+            browser = replace(browser, session_secret=opened.secret)
             interaction.session_id = opened.session.id
             unit.flush()  # the look below reads it
             look = self._look(unit, interaction, client, opened.session)

@@ -62,6 +62,10 @@ class Person:
     is_staff: bool = False
     is_required_to_enrol: bool = False
     is_postponable_today: bool = False
+    has_been_reset: bool = False
+    """The service desk withdrew every second factor, and nothing was enrolled since."""
+    is_enrolment_closed: bool = False
+    """The time for enrolling after a reset is over; another reset is needed."""
     granted_scope: frozenset[str] = frozenset()
 
 

@@ -9,6 +9,7 @@ token.py userinfo.py discovery.py end_session.py health.py home.py
 cookies.py        names and attributes of every cookie
 csrf.py           the token in every form
 headers.py        security headers, the content security policy
+device.py         what a browser says it is
 request_log.py    the code of each request, and its line in the log
 use_cases.py      what the views call; `wiring` provides it
 client_address.py where a request comes from, as far as the trusted proxies say

@@ -14,6 +14,8 @@ from datetime import timedelta
 from flask import Response, request
 
 from idp.signin.flow import Browser
+from idp.web import texts
+from idp.web.device import device_name
 from idp.web.use_cases import use_cases
 
 SESSION = "idp_session"
@@ -27,8 +29,14 @@ def _name(name: str) -> str:
 
 
 def browser() -> Browser:
-    """What this browser holds."""
-    return Browser(request.cookies.get(_name(SESSION)), request.cookies.get(_name(BINDING)))
+    """What this browser holds, and how it speaks."""
+    return Browser(
+        request.cookies.get(_name(SESSION)),
+        request.cookies.get(_name(BINDING)),
+        language=texts.chosen_language(),
+        accepts=texts.language(),
+        device=device_name(request.user_agent.string),
+    )
 
 
 def remembered_organisation() -> str:

@@ -8,16 +8,25 @@ from urllib.parse import urlsplit
 
 import segno
 from flask import Response, current_app, request, url_for
+from sqlalchemy import select
 
-from idp.accounts.campaign import Campaign
 from idp.accounts.models import Account
-from idp.factors.base import Person
+from idp.factors.base import Person, Purpose, SendsCodes
+from idp.factors.models import Credential
 from idp.oidc import claims
 from idp.signin import checks
-from idp.signin.answers import confirmation, offered_methods, pending_enrolment, usable_credential
+from idp.signin.answers.common import (
+    confirmation,
+    offered_methods,
+    pending_enrolment,
+    usable_credential,
+    usable_methods,
+)
 from idp.signin.flow import Look
+from idp.signin.people import campaign_of, shares_address
 from idp.web import cookies, csrf
 from idp.web.pages import FRAME_KEY, ErrorText, FrameOrganization, render
+from idp.web.texts import masked_address
 from idp.web.use_cases import use_cases
 
 QUIET_ZONE = 4
@@ -63,22 +72,30 @@ def identify(look: Look) -> Response:
 
 
 def verify_second_factor(look: Look) -> Response:
-    """The code field of the person's method; without a usable one the service desk."""
-    credential = usable_credential(look, use_cases().units, request.args.get("method"))
+    """The code field of the person's method, or the choice between their methods; without any the service desk."""
+    credential = usable_credential(look, use_cases().units)
     if credential is None:
         return _page(look, "signin/no_usable_factor.html", status=403, **_who(look))
+    if "choose" in request.args and len(usable_methods(look)) > 1:
+        return _choose_method(look)
+    factor, sending = use_cases().answers.factors[credential.method], {}
+    if isinstance(factor, SendsCodes) and credential.address is not None:
+        sending = _sending(look, factor, "verification", credential.address)
     return _page(
         look,
         f"factors/{credential.method}/verify.html",
         **_who(look),
+        **sending,
         issuer_name=_issuer_name(),
-        other_methods=False,
+        other_methods_url=_other_methods_url(look),
         tries_left=None,
     )
 
 
 def enrol_second_factor(look: Look) -> Response:
-    """The choice, the are-you-sure of postponing, or the set-up of the chosen method."""
+    """The choice, the are-you-sure of postponing, or the set-up of the chosen method; too late, the service desk."""
+    if checks.enrolment_is_closed(look.situation):
+        return _page(look, "signin/enrolment_closed.html", status=403, **_who(look))
     wants_choice = "choose" in request.args or look.interaction.error is not None and _error_is_of_choice(look)
     if look.interaction.postpone_asked and not wants_choice and checks.may_postpone(look.situation):
         return _postpone(look)
@@ -87,18 +104,19 @@ def enrol_second_factor(look: Look) -> Response:
         return _choose(look)
     person = Person(_person(look).username_shown, _issuer_name())
     method = look.interaction.enrolling_method
-    shown = next(factor for factor in use_cases().flow.factors if factor.name == method).enrolment_page(
-        enrolment, person
-    )
+    factor = use_cases().answers.factors[method]
+    shown = factor.enrolment_page(enrolment, person)
+    if isinstance(factor, SendsCodes):
+        shown |= _sending(look, factor, "enrolment", shown.pop("address"))
     path, size = qr_path(shown.pop("qr")) if "qr" in shown else ("", 0)
     return _page(
         look,
         f"factors/{method}/enrol.html",
+        **_who(look),
         **shown,
         qr_path=path,
         qr_size=size,
         issuer_name=person.issuer_name,
-        username=person.username,
         other_url=_choice_url(look),
     )
 
@@ -121,6 +139,7 @@ def waiting(look: Look, until: datetime) -> Response:
     """429: when the next attempt is taken, in clock time."""
     kind = "password" if look.pending_name == "identify" else "code"
     zone = look.account.organization.time_zone if look.account else "Europe/Amsterdam"
+    others = {"verify_second_factor": _other_methods_url, "enrol_second_factor": _choice_url}.get(look.pending_name)
     retry_url = url_for("idp.show", interaction_id=look.interaction.id, prompt=look.pending_name)
     response = render(
         "signin/wait.html",
@@ -130,6 +149,7 @@ def waiting(look: Look, until: datetime) -> Response:
         until=until,
         zone=zone,
         retry_url=retry_url,
+        other_methods_url=others(look) if others else None,
     )
     response.headers["Retry-After"] = str(max(1, round((until - use_cases().clock.now()).total_seconds())))
     return response
@@ -157,34 +177,69 @@ CONSENT_KEYS = {
 
 def _choose(look: Look) -> Response:
     person, account = look.situation.person, _person(look)
-    campaign, offered = Campaign.of(account.organization), offered_methods(look)
+    campaign, offered = campaign_of(account), offered_methods(look)
     today = campaign.today(look.now)
     may_postpone = checks.may_postpone(look.situation)
     days_left = campaign.days_left(look.now)
+    has_been_reset = person is not None and person.has_been_reset
+    with use_cases().units.reading() as unit:
+        email_shared = "email" in offered and shares_address(unit, account)
+    if not _error_is_of_choice(look):
+        # What was wrong with a code is no matter any more once another method is wanted.
+        look.interaction.error = None
     return _page(
         look,
         "signin/enrol_choose.html",
         **_who(look),
         totp_offered="totp" in offered,
         email_offered="email" in offered,
-        email_masked=None,
-        email_missing=False,
+        email_masked=masked_address(account.email) if account.email else None,
+        email_shared=email_shared,
+        email_missing=account.email is None and account.organization.email_allowed,
         postpone_offered=may_postpone,
         postpone_until=campaign.postpone_until,
         today=today,
+        after_reset=has_been_reset,
         reminder_days=days_left if may_postpone and account.last_postponed_at else None,
         last_day=may_postpone and days_left == 0,
         after_deadline=person is not None
         and person.is_required_to_enrol
         and campaign.postpone_until is not None
         and not person.is_postponable_today
+        and not has_been_reset
         and not person.enrolled,
         demanded_by=look.client.client_name if checks.level_is_demanded(look.situation) else None,
     )
 
 
+def _choose_method(look: Look) -> Response:
+    with use_cases().units.reading() as unit:
+        addresses = {
+            credential.method: credential.address
+            for credential in unit.scalars(select(Credential).filter_by(account_id=look.account_id, withdrawn_at=None))
+        }
+    methods = [
+        {
+            "name": method,
+            "title": f"method.{method}",
+            "address": masked_address(address) if (address := addresses.get(method)) else None,
+        }
+        for method in usable_methods(look)
+    ]
+    return _page(look, "signin/choose_method.html", **_who(look), methods=methods, issuer_name=_issuer_name())
+
+
+def _sending(look: Look, factor: SendsCodes, purpose: Purpose, address: str) -> dict[str, Any]:
+    return {
+        "sending": use_cases().answers.sending.state(look, factor, purpose, address),
+        "address_masked": masked_address(address),
+        "zone": _person(look).organization.time_zone,
+        "notice": look.interaction.notice,
+    }
+
+
 def _postpone(look: Look) -> Response:
-    campaign = Campaign.of(_person(look).organization)
+    campaign = campaign_of(_person(look))
     return _page(
         look,
         "signin/postpone_confirm.html",
@@ -228,6 +283,12 @@ def _person(look: Look) -> Account:
 
 def _issuer_name() -> str:
     return use_cases().settings.brand_name
+
+
+def _other_methods_url(look: Look) -> str | None:
+    if len(usable_methods(look)) < 2:
+        return None
+    return url_for("idp.show", interaction_id=look.interaction.id, prompt="verify_second_factor", choose="1")
 
 
 def _choice_url(look: Look) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response, g, redirect, request, url_for
 
 from idp.accounts.names import canonical
-from idp.signin.answers import BLOCKED, Blocked, Wait
+from idp.signin.answers.common import BLOCKED, Blocked, Wait
 from idp.signin.flow import Advanced, Begun, Closed, Completed, OutOfReach
 from idp.web import cookies, csrf, responses
 from idp.web.pages import render
@@ -32,7 +32,7 @@ def show(interaction_id: str, prompt: str) -> Response:
         return go_to(interaction_id, look.pending.name)
     if "blocked" in request.args and (look.interaction.error or {}).get("key") == BLOCKED:
         return blocked(look)
-    until = use_cases().answers.waits_until(look)
+    until = None if "choose" in request.args else use_cases().answers.waits_until(look)
     if until is not None and (prompt != "identify" or "wait" in request.args):
         return waiting(look, until)
     return SCREENS[prompt](look)

@@ -9,7 +9,7 @@ Connect Core 3.1.2.1; `flask.g.ui_locales` where it was stored earlier), `Accept
 English, Dutch.
 """
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import flask_babel  # type: ignore[import-untyped]
 from flask import Flask, current_app, g, request
@@ -41,7 +41,18 @@ __all__ = [
 DEFAULT_LANGUAGE_KEY = "IDP_DEFAULT_LANGUAGE"
 """`app.config` key of the language of an installation, where a person asked for none."""
 
-RUN_TIME_KEYS = ("number.", "identify.error.", "identify.notice.", "choose.error.", "code.error.", "consent.gets.")
+RUN_TIME_KEYS = (
+    "number.",
+    "identify.error.",
+    "identify.notice.",
+    "choose.error.",
+    "code.error.",
+    "code.notice.",
+    "method.",
+    "consent.gets.",
+    "mail.added.",
+    "mail.disabled.",
+)
 """Beginnings of keys of which the rest is chosen while running: a page is told `identify.error.wrong` and shows it."""
 
 
@@ -71,6 +82,12 @@ def asked_language() -> str | None:
 def language_cookie() -> str:
     """The name of the cookie that keeps the language; no other host can plant one with the prefix (see `cookies`)."""
     return "__Host-idp_lang" if current_app.config["SESSION_COOKIE_SECURE"] else "idp_lang"
+
+
+def chosen_language() -> str | None:
+    """The language that the person chose on our pages; None when nobody chose."""
+    kept = request.cookies.get(language_cookie())
+    return asked_language() or (kept if kept in LANGUAGES else None)
 
 
 def refresh_language() -> None:
@@ -116,11 +133,14 @@ def day_text(day: date, today: date) -> str:
     return texts().day_text(day, today)
 
 
-def moment_text(moment: datetime, zone: str) -> str:
+def moment_text(moment: datetime, zone: str, later: bool = False) -> str:
     """The clock time of `moment` in the IANA time zone `zone`: "14.35 uur", "2:35 pm". It does not break over lines.
 
-    Raises ValueError when `moment` has no time zone of its own.
+    `later`: something is possible from then on, so a begun minute counts as the next one. Raises ValueError when
+    `moment` has no time zone of its own.
     """
+    if later and (moment.second or moment.microsecond):
+        moment = moment.replace(second=0, microsecond=0) + timedelta(minutes=1)
     return texts().moment_text(moment, zone)
 
 

@@ -12,7 +12,7 @@ from idp.oidc.keys import Keys
 from idp.oidc.provider import Provider
 from idp.oidc.userinfo import Userinfo
 from idp.settings import Settings
-from idp.signin.answers import Answers
+from idp.signin.answers.door import Answers
 from idp.signin.flow import Flow
 from idp.signin.logout import Logout
 from idp.store.units import UnitsOfWork

@@ -17,7 +17,7 @@ from idp.factors.models import Credential
 from idp.oidc.models import AuthorizationCode
 from idp.sessions.models import Session
 from idp.signin import prompts
-from idp.signin.answers import Answers
+from idp.signin.answers.door import Answers
 from idp.signin.flow import Closed, Flow
 from idp.signin.prompts import PROMPTS, Pending
 from idp.signin.situation import Situation
@@ -177,7 +177,7 @@ def test_a22_without_the_one_door_consent_would_count_before_it_was_asked_for(
 
     monkeypatch.setattr(Answers, "advance", unguarded)
     # The second guard: the answer carries a value of the page that asked.
-    monkeypatch.setattr("idp.signin.answers.is_same", lambda *_: True)
+    monkeypatch.setattr("idp.signin.answers.consent.is_same", lambda *_: True)
     assert consent_before_enrolment(world).code
 
 

@@ -22,7 +22,7 @@ from tests.signin.machine import FACTORS, Provider
 def provider_at(database_url: str) -> Iterator[Provider]:
     clock = FixedClock(START)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("idp.wiring.FACTORS", FACTORS)
+        patch.setattr("idp.wiring.second_factors", lambda _tools: FACTORS)
         app = create_app(make_settings(database_url), clock)
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
