@@ -1,11 +1,12 @@
 """Accounts: made with names and passwords that hold, changed with the consequences for sessions."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from idp.accounts.identify import Typed
+from idp.accounts.identify import Identification, Typed
 from idp.admin.refusals import Refusals
 from idp.audit.events import AccountChanged
 from idp.audit.trail import events
@@ -14,6 +15,7 @@ from idp.kernel.clock import FixedClock
 from idp.kernel.errors import Refused
 from idp.sessions.models import Session
 from idp.wiring import Services
+from tests.admin.desk import account, enrol, letters, send_code, spent
 from tests.factories import Factories
 from tests.jobs.test_sweep_idle_sessions import open_sessions
 
@@ -24,6 +26,10 @@ OTHER = "een ander lang wachtwoord"
 @pytest.fixture
 def organisation(services: Services) -> str:
     return services.organizations.add("10234", "De Linde").org_code
+
+
+def password_step(services: Services) -> Identification:
+    return Identification(services.units, services.passwords, services.service_desk._attempts["password"])
 
 
 def changes(services: Services) -> list[str]:
@@ -46,7 +52,7 @@ def test_new_account_is_found_however_its_names_are_typed(services: Services, or
 
 def test_new_account_signs_in_with_its_password_only(services: Services, organisation: str) -> None:
     services.accounts.add(organisation, "anna", GOOD)
-    identification = services.answers._identification
+    identification = password_step(services)
     assert identification.verify(Typed.of("10234", "anna", GOOD)) is not None
     assert identification.verify(Typed.of("10234", "anna", GOOD + " ")) is None
 
@@ -110,7 +116,7 @@ def test_new_password_ends_every_session_and_the_old_one_works_no_more(services:
     open_sessions(services, elsewhere.id)
     services.accounts.set_password("10234", "anna", OTHER)
     assert sorted(end_reasons(services), key=str) == [None, "password_changed", "password_changed"]
-    verify = services.answers._identification.verify
+    verify = password_step(services).verify
     assert verify(Typed.of("10234", "anna", OTHER)) is not None
     assert verify(Typed.of("10234", "anna", person.password)) is None
     assert changes(services) == ["password set"]
@@ -173,3 +179,103 @@ def test_shown_methods_are_those_in_force_with_disabled_ones_marked(
 def test_unknown_account_is_refused_in_words(services: Services, organisation: str, use: str) -> None:
     with pytest.raises(Refused, match="organisation '10234' has no account 'zoe'"):
         getattr(services.accounts, use)("10234", "zoe")
+
+
+def test_blocking_and_unblocking_say_who_and_why(services: Services, make: Factories) -> None:
+    make.person()
+    services.accounts.block("10234", "anna", reason=" Uit dienst ", actor="karin")
+    services.accounts.unblock("10234", "anna", actor="karin")
+    with services.units.reading() as unit:
+        told = [(event.details, event.actor) for event in events(unit, AccountChanged)]
+    assert told == [
+        ({"change": "blocked", "reason": "Uit dienst"}, "karin"),
+        ({"change": "unblocked", "reason": None}, "karin"),
+    ]
+
+
+@pytest.mark.parametrize("reason", ["twee\nregels", "x" * 501])
+@pytest.mark.parametrize("use", ["block", "unblock"])
+def test_reason_that_is_no_line_is_refused_and_nothing_changes(
+    services: Services, make: Factories, use: str, reason: str
+) -> None:
+    make.person()
+    with pytest.raises(Refused, match="a reason is one line"):
+        getattr(services.accounts, use)("10234", "anna", reason=reason)
+    assert account(services).blocked_at is None and changes(services) == []
+
+
+def test_changed_address_is_unproven_and_told_to_both_mailboxes(
+    services: Services, make: Factories, clock: FixedClock
+) -> None:
+    anna = make.person(email_verified=True, locale="en")
+    clock.move(timedelta(minutes=1))
+    services.accounts.set("10234", "anna", email="nieuw@voorbeeld.example", actor="karin")
+    left = account(services)
+    assert (left.email, left.email_verified, left.updated_at) == ("nieuw@voorbeeld.example", False, clock.now())
+    sent = letters(services)
+    assert [(letter.name, letter.to, letter.language) for letter in sent] == [
+        ("address_changed", "anna@voorbeeld.example", "en"),
+        ("address_changed", "nieuw@voorbeeld.example", "en"),
+    ]
+    assert {(letter.facts["at"], letter.facts["zone"]) for letter in sent} == {
+        (clock.now().isoformat(), "Europe/Amsterdam")
+    }
+    with services.units.reading() as unit:
+        (event,) = events(unit, AccountChanged)
+    assert (event.account_id, event.actor, event.details["change"]) == (anna.id, "karin", "set email")
+
+
+def test_address_that_is_given_or_taken_away_is_told_to_the_one_mailbox_there_is(
+    services: Services, make: Factories
+) -> None:
+    make.person(email=None)
+    services.accounts.set("10234", "anna", email="nieuw@voorbeeld.example")
+    services.accounts.set("10234", "anna", email=None)
+    assert [letter.to for letter in letters(services)] == ["nieuw@voorbeeld.example"] * 2
+    assert account(services).email is None
+
+
+def test_codes_by_mail_go_on_to_the_address_that_was_proven(services: Services, make: Factories) -> None:
+    anna = make.person()
+    enrol(services, anna.id, "email", address="anna@voorbeeld.example")
+    enrolling, verifying = (send_code(services, anna.id, purpose) for purpose in ("enrolment", "verification"))
+    services.accounts.set("10234", "anna", email="nieuw@voorbeeld.example")
+    with services.units.reading() as unit:
+        (credential,) = unit.scalars(select(Credential))
+    assert credential.address == "anna@voorbeeld.example" and credential.withdrawn_at is None
+    assert spent(services) == {enrolling: services.clock.now(), verifying: None}
+
+
+def test_other_changes_leave_the_address_proven_and_send_nothing(services: Services, make: Factories) -> None:
+    make.person(email_verified=True)
+    services.accounts.set("10234", "anna", name="Anna Groen", locale="en-GB", email="anna@voorbeeld.example")
+    left = account(services)
+    assert (left.name, left.locale, left.email_verified) == ("Anna Groen", "en-GB", True)
+    assert letters(services) == [] and changes(services) == ["set name, locale"]
+
+
+def test_setting_what_already_holds_leaves_no_event(services: Services, make: Factories) -> None:
+    make.person()
+    services.accounts.set("10234", "anna", name="Anna de Wit")
+    assert changes(services) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "key"),
+    [
+        ({"email": "geen adres"}, "account.email"),
+        ({"email": ""}, "account.email"),
+        ({"name": "twee\nregels"}, "account.name"),
+        ({"locale": "Nederlands"}, "account.locale"),
+    ],
+)
+def test_change_that_cannot_be_is_refused_and_nothing_changes(
+    services: Services, make: Factories, wrong: Any, key: str
+) -> None:
+    make.person(email_verified=True)
+    with pytest.raises(Refusals) as refused:
+        services.accounts.set("10234", "anna", **wrong)
+    assert refused.value.message_keys == (key,)
+    left = account(services)
+    assert (left.name, left.email, left.email_verified) == ("Anna de Wit", "anna@voorbeeld.example", True)
+    assert changes(services) == [] and letters(services) == []
