@@ -25,6 +25,7 @@ from idp.oidc.models import SigningKey
 from idp.settings import Settings
 from idp.store import schema
 from idp.wiring import Services
+from tests.canary import look_into, no_secret_is_logged  # noqa: F401 - a fixture for every test
 from tests.factories import Factories
 from tests.services.postgresql import Postgresql, session_postgresql
 
@@ -69,11 +70,16 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         path = tmp_path / "idp.db"
         shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
+        look_into(f"sqlite:///{path}")
         return
     server: Postgresql = request.getfixturevalue("postgresql")
     name = f"test_{uuid4().hex}"
-    yield server.create_database(name, template=request.getfixturevalue("postgresql_template"))
-    server.drop_database(name)
+    url = server.create_database(name, template=request.getfixturevalue("postgresql_template"))
+    yield url
+    try:
+        look_into(url)
+    finally:
+        server.drop_database(name)
 
 
 @pytest.fixture

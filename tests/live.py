@@ -21,6 +21,7 @@ from idp import create_app
 from idp.demo.provider import APPLICATION, LATER, clock_later
 from idp.settings import Settings, format_duration
 from idp.wiring import Services
+from tests.canary import look_at
 from tests.conftest import SECRET_KEY, WEAK_HASH, dispose
 from tests.factories import Factories, Somebody, SomeClient
 from tests.relying_party import Browser, Page
@@ -116,9 +117,10 @@ class LiveProvider:
         return self
 
     def stop(self) -> None:
-        """Its processes have ended, and no connection is left."""
+        """Its processes have ended, no connection is left, and they printed no secret."""
         self._process.stop()
         dispose(self.app)
+        look_at(self.output(), "what the provider printed")
 
     def output(self) -> str:
         """What its processes printed."""

@@ -156,7 +156,7 @@ def test_command_on_a_database_without_tables_names_the_way_out(empty: Installat
     empty.done("init")
     (empty.folder / "idp.db").unlink()
     message = empty.refused(*command)
-    assert "run `idp db upgrade`" in message and schema.head() in message
+    assert "run `idp db upgrade`" in message and schema.pending(f"sqlite:///{empty.folder / 'idp.db'}")[0] in message
     assert "is empty: run `idp db upgrade`" in empty.run().stdout
     assert not (empty.folder / "idp.db").exists()
 

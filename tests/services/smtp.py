@@ -1,10 +1,13 @@
-"""A real SMTP server in a thread, which keeps the messages that it accepts."""
+"""Real SMTP servers in threads: one that keeps the messages it accepts, and ones that do not do what they should."""
 
 from __future__ import annotations
 
 import email.policy
+import socket
 import ssl
 import threading
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.parser import BytesParser
@@ -13,6 +16,7 @@ from types import TracebackType
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from tests import canary
 from tests.services.ports import LOOPBACK, free_port
 
 ACCEPTED = "250 Message accepted"
@@ -45,14 +49,18 @@ class SmtpServer:
     """Listens on 127.0.0.1 from `start` to `stop`, or inside a `with` block.
 
     `answer` is what the server says to each message; set it to `451 ...` or `550 ...` and the message is refused
-    and not kept. With `tls` the server offers STARTTLS and takes no message without it.
+    and not kept. `recipient_answer`, when set, is what it says to each receiver, whose address takes the place of `{}`.
+    With `tls` the server offers STARTTLS and takes no message without it, or speaks TLS from the first byte when
+    `from_the_start`.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, from_the_start: bool = False) -> None:
         self.host = LOOPBACK
         self.port = 0
         self.answer = ACCEPTED
+        self.recipient_answer: str | None = None
         self._tls = tls
+        self._from_the_start = from_the_start
         self._received: list[ReceivedMessage] = []
         self._arrival = threading.Condition()
         self._controller: Controller | None = None
@@ -67,8 +75,9 @@ class SmtpServer:
                 hostname=self.host,
                 port=self.port,
                 server_hostname="localhost",
-                tls_context=self._tls,
-                require_starttls=self._tls is not None,
+                ssl_context=self._tls if self._from_the_start else None,
+                tls_context=None if self._from_the_start else self._tls,
+                require_starttls=self._tls is not None and not self._from_the_start,
             )
             try:
                 controller.start()
@@ -109,6 +118,15 @@ class SmtpServer:
         with self._arrival:
             self._received.clear()
 
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        """A receiver that is not refused is taken; the name is the protocol's."""
+        if self.recipient_answer is not None:
+            return self.recipient_answer.format(address)
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """The message is kept when the answer accepts it; the name is the protocol's."""
         if self.answer.startswith("2"):
@@ -116,6 +134,7 @@ class SmtpServer:
             message = BytesParser(policy=email.policy.default).parsebytes(
                 content if isinstance(content, bytes) else content.encode()
             )
+            canary.knows_mail(message)
             recipients = tuple(str(recipient) for recipient in envelope.rcpt_tos)
             received = ReceivedMessage(str(envelope.mail_from), recipients, message, session.ssl is not None)
             with self._arrival:
@@ -130,3 +149,81 @@ class SmtpServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+Behaviour = Callable[[socket.socket, threading.Event], None]
+
+
+class BrokenRelay:
+    """Accepts connections, and then does what `behaviour` says; inside a `with` block.
+
+    The behaviour gets the connection, and an event that is set when the block ends.
+    """
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self.host = LOOPBACK
+        self.connections = 0
+        self._behaviour = behaviour
+        self._stopping = threading.Event()
+        self._listener = socket.create_server((self.host, 0))
+        self._listener.settimeout(0.1)
+        self.port = int(self._listener.getsockname()[1])
+        self._thread = threading.Thread(target=self._serve, name="broken relay")
+
+    def _serve(self) -> None:
+        while not self._stopping.is_set():
+            with suppress(TimeoutError):
+                connection, _ = self._listener.accept()
+                self.connections += 1
+                with connection, suppress(OSError):
+                    connection.settimeout(5)
+                    self._behaviour(connection, self._stopping)
+
+    def __enter__(self) -> BrokenRelay:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        self._thread.join()
+        self._listener.close()
+
+
+def hangs(connection: socket.socket, stopping: threading.Event) -> None:
+    """Nothing is ever said."""
+    stopping.wait(60)
+
+
+def drips(connection: socket.socket, stopping: threading.Event) -> None:
+    """A greeting that goes on and on, a letter at a time: no single wait is long."""
+    connection.sendall(b"220 ")
+    while not stopping.wait(0.05):
+        connection.sendall(b"x")
+
+
+def drops_in_the_message(connection: socket.socket, stopping: threading.Event) -> None:
+    """Every command is taken, and the connection is gone in the midst of the message."""
+    with connection.makefile("rb") as lines:
+        connection.sendall(b"220 relay\r\n")
+        for line in lines:
+            if line.upper().startswith(b"DATA"):
+                connection.sendall(b"354 go on\r\n")
+                lines.readline()
+                return
+            connection.sendall(b"250 relay\r\n")
+
+
+def drops_after_the_message(connection: socket.socket, stopping: threading.Event) -> None:
+    """The message is taken, and then the connection is gone without a goodbye."""
+    with connection.makefile("rb") as lines:
+        connection.sendall(b"220 relay\r\n")
+        for line in lines:
+            if line.upper().startswith(b"DATA"):
+                connection.sendall(b"354 go on\r\n")
+                while lines.readline() not in (b".\r\n", b""):
+                    continue
+                connection.sendall(b"250 taken\r\n")
+                return
+            connection.sendall(b"250 relay\r\n")
