@@ -190,7 +190,7 @@ def test_a38_the_key_of_one_interaction_confirms_nothing_in_another(world: World
 def test_a38_with_a_key_that_is_the_same_for_both_the_attackers_code_would_be_taken(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Totp, "begin_enrolment", lambda _: Enrolment(b"the same for all 123"))
+    monkeypatch.setattr(Totp, "begin_enrolment", lambda *_: Enrolment(b"the same for all 123"))
     victim, mine, theirs = fixation(world)
     assert victim.submit(mine, method="totp", code=code_of(world, theirs)).code
 

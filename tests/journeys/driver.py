@@ -23,6 +23,7 @@ from idp.audit.events import Event
 from idp.audit.trail import AuditEvent, events
 from idp.factors.models import Credential
 from idp.kernel.clock import FixedClock
+from idp.mail.letters import Letter
 from idp.outbox.models import OutboxMessage
 from idp.sessions.models import Session
 from idp.store.base import Base
@@ -116,6 +117,34 @@ class World:
     def wrong_code(self, somebody: Somebody) -> str:
         near = {self.code(somebody, steps) for steps in (-1, 0, 1)}
         return next(code for code in ("000000", "111111", "222222", "333333") if code not in near)
+
+    def letters(self, somebody: Somebody, name: str = "code") -> list[Letter]:
+        """The letters of one kind to somebody that wait in the outbox, oldest first."""
+        with self.app.app_context(), self.services.units.reading() as unit:
+            rows = unit.scalars(select(OutboxMessage).filter_by(kind="mail").order_by(OutboxMessage.id)).all()
+            letters = [self.services.post.open(row.payload_sealed).letter for row in rows if row.payload_sealed]
+        address = f"{somebody.username}@voorbeeld.example"
+        return [letter for letter in letters if letter.name == name and letter.to == address]
+
+    def mailed_code(self, somebody: Somebody, number: int = -1) -> str:
+        """The code of the newest mail, or of another one, counted from the oldest."""
+        return str(self.letters(somebody)[number].facts["code"])
+
+    def with_mailbox(self, somebody: Somebody) -> Somebody:
+        """Somebody whose mailbox was proven."""
+        with self.app.app_context(), self.services.units.writing() as unit:
+            address = f"{somebody.username}@voorbeeld.example"
+            sealed = self.services.envelope.seal(address.encode(), f"credentials:{somebody.id}")
+            unit.add(
+                Credential(
+                    account_id=somebody.id,
+                    method="email",
+                    address=address,
+                    secret_sealed=sealed,
+                    enrolled_at=self.clock.now(),
+                )
+            )
+        return somebody
 
     # what administrators do
 
