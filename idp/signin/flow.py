@@ -208,10 +208,14 @@ class Flow:
                 self._record_begin(unit, look, look.pending)
             return Begun(interaction.id, look.pending_name, binding)
 
-    def begin_again(self, interaction_id: str, browser: Browser, chosen: bool = False) -> Begun | Closed:
+    def begin_again(
+        self, interaction_id: str, browser: Browser, chosen: bool = False, leaves_session: bool = False
+    ) -> Begun | Closed:
         """The same request, with nothing proven, in a new interaction for this browser. Closed: too old, or answered.
 
-        `chosen`: the person just said that the browser's session is the right one.
+        `chosen`: the person just said that the browser's session is the right one. `leaves_session`: that it is not,
+        so it answers nothing in the new interaction, and the name in the request is not filled in; it ends only when
+        somebody else signs in.
         """
         if not _IDENTIFIER.fullmatch(interaction_id):
             return Closed("unknown")
@@ -225,7 +229,8 @@ class Flow:
             if old.finished_at is not None and old.finished_how != "begun_again":
                 # Its answer was given. Who did not get it hears no more than that it is too late.
                 return Closed("finished", old, client) if self._is_bound(old, browser) else Closed("too_old")
-            return self._again(unit, old, client, browser, account_chosen=chosen)
+            kept = {"leaves_session": True, "typed_username": ""} if leaves_session else {"account_chosen": chosen}
+            return self._again(unit, old, client, browser, **kept)
 
     def _again(self, unit: Unit, old: Interaction, client: Client, browser: Browser, **kept: Any) -> Begun:
         request = AuthorizationRequest.from_json(old.request)

@@ -130,7 +130,7 @@ def consent(look: Look) -> Response:
         "signin/consent.html",
         client_host=urlsplit(look.request.redirect_uri).netloc or look.request.redirect_uri.partition(":")[0],
         claims=listed or [("consent.gets.account", None)],
-        restart_url=_url("idp.restart", look),
+        restart_url=_other_account_url(look),
         confirm=confirmation(use_cases().derived_keys, look, "consent"),
     )
 
@@ -157,7 +157,9 @@ def waiting(look: Look, until: datetime) -> Response:
 
 def blocked(look: Look) -> Response:
     """403: only after a right password."""
-    return render("signin/blocked.html", status=403, organization=frame(look.account))
+    return render(
+        "signin/blocked.html", status=403, organization=frame(look.account), restart_url=_other_account_url(look)
+    )
 
 
 SCREENS: Mapping[str, Callable[[Look], Response]] = {
@@ -271,7 +273,7 @@ def _who(look: Look) -> dict[str, Any]:
     return {
         "username": account.username_shown,
         "org_code": account.organization.org_code,
-        "restart_url": _url("idp.restart", look),
+        "restart_url": _other_account_url(look),
     }
 
 
@@ -295,8 +297,8 @@ def _choice_url(look: Look) -> str:
     return url_for("idp.show", interaction_id=look.interaction.id, prompt="enrol_second_factor", choose="1")
 
 
-def _url(endpoint: str, look: Look) -> str:
-    return url_for(endpoint, interaction_id=look.interaction.id)
+def _other_account_url(look: Look) -> str:
+    return url_for("idp.restart", interaction_id=look.interaction.id, account="other")
 
 
 def qr_path(text: str) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Response, g, redirect, request, url_for
 
 from idp.accounts.names import canonical
-from idp.signin.answers.common import BLOCKED, Blocked, Wait
+from idp.signin.answers.common import Blocked, Wait
 from idp.signin.flow import Advanced, Begun, Closed, Completed, OutOfReach
 from idp.web import cookies, csrf, responses
 from idp.web.pages import render
@@ -30,7 +30,7 @@ def show(interaction_id: str, prompt: str) -> Response:
         return _complete(interaction_id)
     if look.pending.name != prompt:
         return go_to(interaction_id, look.pending.name)
-    if "blocked" in request.args and (look.interaction.error or {}).get("key") == BLOCKED:
+    if "blocked" in request.args and use_cases().answers.is_blocked(look):
         return blocked(look)
     until = None if "choose" in request.args else use_cases().answers.waits_until(look)
     if until is not None and (prompt != "identify" or "wait" in request.args):
@@ -60,8 +60,9 @@ def answer(interaction_id: str, prompt: str) -> Response:
 
 
 def restart(interaction_id: str) -> Response:
-    """The same request from the start, with nothing proven and nothing filled in."""
-    begun = use_cases().flow.begin_again(interaction_id, cookies.browser())
+    """The same request from the start, with nothing proven. `account=other`: for somebody else than is signed in."""
+    for_another = request.args.get("account") == "other"
+    begun = use_cases().flow.begin_again(interaction_id, cookies.browser(), leaves_session=for_another)
     if isinstance(begun, Closed):
         return _closed(begun, interaction_id)
     return _begun(begun)

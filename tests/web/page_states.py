@@ -201,7 +201,7 @@ def _states() -> list[PageState]:
             )
             for kind in ("password", "code")
         ),
-        page("blocked", "signin/blocked.html", {}, 403),
+        page("blocked", "signin/blocked.html", {"restart_url": "/stay"}, 403),
         page("consent", "signin/consent.html", _CONSENT),
         page(
             "handoff",

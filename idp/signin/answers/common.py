@@ -43,7 +43,8 @@ Form = Mapping[str, str]
 Changes = Mapping[str, Any]
 NOTHING: Changes = {}
 
-BLOCKED = "identify.blocked"
+# A mark on the interaction, not an error: pages never render it.
+BLOCKED = "blocked"
 
 CODE_ERRORS: Mapping[Verdict, str] = {
     Verdict.WRONG: "code.error.wrong",

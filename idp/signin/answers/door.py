@@ -61,6 +61,10 @@ class Answers:
             return Advanced(look.interaction.id, look.pending_name)
         return self.answers[prompt](look, browser, form)
 
+    def is_blocked(self, look: Look) -> bool:
+        """Whether the page about a blocked account is to be shown: only after its password was right."""
+        return look.pending_name == "identify" and self._identify.is_blocked(look)
+
     def waits_until(self, look: Look, method: str | None = None) -> datetime | None:
         """When the next attempt at the pending prompt will be taken; None when it is taken now."""
         if look.pending_name == "identify":

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session as Unit
 
-from idp.accounts.identify import Identification, Identified, Typed
+from idp.accounts.identify import Identification, Identified, Typed, find
 from idp.attempts.budget import Paid
 from idp.audit.events import PasswordChecked
 from idp.signin.answers.common import (
@@ -67,7 +67,7 @@ class Identify:
         account = identified.account
         if account.blocked_at is not None:
             blocked = PasswordChecked(outcome="blocked", account_id=account.id)
-            self._answering.again(look, browser, an_error("username", BLOCKED), blocked, shown)
+            self._answering.again(look, browser, None, blocked, {**shown, "notice": BLOCKED})
             return Blocked(look.interaction.id)
         if look.interaction.account_id not in (None, account.id):
             # Pinned to the first account whose password was right; another one needs an interaction of its own.
@@ -91,6 +91,15 @@ class Identify:
             return None
         claimed = Typed.of(interaction.typed_organisation, interaction.typed_username, "")
         return self._identification.waits_until(claimed)
+
+    def is_blocked(self, look: Look) -> bool:
+        """True when the last password was right for an account that is blocked, and it still is."""
+        if look.interaction.notice != BLOCKED:
+            return False
+        claimed = Typed.of(look.interaction.typed_organisation, look.interaction.typed_username, "")
+        with self._answering.units.reading() as unit:
+            account = find(unit, claimed.org_code, claimed.username)
+            return account is not None and account.blocked_at is not None
 
     def _password_proof(
         self, identified: Identified, claimed: Typed, shown: dict[str, str]
