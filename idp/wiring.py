@@ -7,7 +7,8 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, scoped_session
 
 from idp.accounts.correspondence import Correspondence
-from idp.accounts.identify import Identification
+from idp.accounts.devices import Devices
+from idp.accounts.identify import FailureLimits, Failures, Identification
 from idp.accounts.passwords import Passwords
 from idp.admin.accounts import Accounts
 from idp.admin.clients import Clients
@@ -16,6 +17,7 @@ from idp.admin.service_desk import ResetTimes, ServiceDesk
 from idp.admin.signing_keys import SigningKeys
 from idp.attempts.budget import Attempts
 from idp.attempts.budget import Limits as AttemptLimits
+from idp.attempts.counts import Counts
 from idp.audit.trail import Trail
 from idp.factors.email_code import Limits as MailCodeLimits
 from idp.factors.registry import Tools, second_factors
@@ -36,6 +38,7 @@ from idp.signin.answers.common import Answering
 from idp.signin.answers.door import Answers
 from idp.signin.flow import Flow, Limits
 from idp.signin.logout import Logout
+from idp.signin.simulate import Simulation
 from idp.store.clock import DatabaseClock
 from idp.store.units import UnitsOfWork
 
@@ -54,10 +57,13 @@ class Services:
     keys: Keys
     sessions: Sessions
     passwords: Passwords
+    devices: Devices
+    identification: Identification
     provider: Provider
     userinfo: Userinfo
     flow: Flow
     answers: Answers
+    simulation: Simulation
     logout: Logout
     organizations: Organizations
     accounts: Accounts
@@ -92,8 +98,10 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     password_attempts = Attempts(derived_keys, clock, "password", _attempt_limits(settings, disables=False))
     factor_attempts = Attempts(derived_keys, clock, "second_factor", _attempt_limits(settings, disables=True))
     correspondence = Correspondence(settings.brand_name, settings.service_desk_phone)
-    identification = Identification(units, passwords, password_attempts)
     sign_in = settings.sign_in
+    devices = Devices(clock, sign_in.known_device_lifetime)
+    failures = Failures(Counts(derived_keys, clock, "password_failures"), trail, _failure_limits(settings))
+    identification = Identification(units, passwords, password_attempts, devices, failures)
     limits = Limits(sign_in.interaction_idle_timeout, sign_in.request_lifetime, sign_in.enrolment_reauthentication)
     factors = second_factors(Tools(derived_keys, post, _mail_code_limits(settings)))
     flow = Flow(units, clock, trail, sessions, codes, factors, settings.issuer, limits)
@@ -119,10 +127,13 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         keys=keys,
         sessions=sessions,
         passwords=passwords,
+        devices=devices,
+        identification=identification,
         provider=provider,
         userinfo=Userinfo(units, clock),
         flow=flow,
         answers=answers,
+        simulation=Simulation(units, factors),
         logout=Logout(units, sessions),
         organizations=Organizations(
             units,
@@ -158,6 +169,11 @@ def _attempt_limits(settings: Settings, disables: bool) -> AttemptLimits:
         wait_longest=limits.wait_longest,
         disable_after=limits.disable_after if disables else None,
     )
+
+
+def _failure_limits(settings: Settings) -> FailureLimits:
+    limits = settings.sign_in
+    return FailureLimits(limits.failures_per_source, limits.failures_per_organization, limits.failures_overall)
 
 
 def _mail_code_limits(settings: Settings) -> MailCodeLimits:

@@ -4,6 +4,7 @@
     names.py        the one canonical form of organisation codes and usernames
     campaign.py     required from when, postponable until when: pure questions about dates
     correspondence.py    in whose name letters to them are written, and in which language
+    devices.py      browsers in which somebody signed in before: they have password tries of their own
     identify.py     organisation code + username + password -> Identified or a refusal
     passwords.py    argon2id: hash, verify, rehash, rules for new ones
 

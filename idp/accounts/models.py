@@ -139,7 +139,7 @@ class KnownDevice(Base):
     __tablename__ = "known_devices"
 
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
-    device_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    device_hash: Mapped[bytes] = mapped_column(primary_key=True, index=True)
     created_at: Mapped[datetime]
     last_used_at: Mapped[datetime] = mapped_column(index=True)
 

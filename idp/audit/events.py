@@ -56,6 +56,20 @@ class PasswordChecked(Event):
 
 
 @dataclass(frozen=True)
+class OrganizationUnderAttack(Event):
+    """ALARM. So many passwords were wrong for one organisation within an hour; once in that hour."""
+
+    failures: int
+
+
+@dataclass(frozen=True)
+class PasswordsUnderAttack(Event):
+    """ALARM. So many passwords were wrong within an hour; each source has a tenth of its tries until it is over."""
+
+    failures: int
+
+
+@dataclass(frozen=True)
 class SecondFactorChecked(Event):
     """A second factor was evaluated; `outcome` is a `Verdict`."""
 

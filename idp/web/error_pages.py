@@ -54,8 +54,8 @@ def shown_to_end_user(error: ShownToEndUser) -> Response:
 
 
 def throttled(error: Throttled) -> Response:
-    """503 rather than 429: the machine is busy, nobody did anything wrong."""
-    response = _page("busy", 503)
+    """503 when the machine is busy and nobody did anything wrong; 429 where too much came from one network."""
+    response = _page("busy", 503) if error.message_key == "error.busy" else _page("too_many", 429)
     response.headers["Retry-After"] = str(max(1, round(error.retry_after.total_seconds())))
     return response
 

@@ -146,12 +146,12 @@ def test_counters_of_passwords_go_after_a_day_and_those_of_second_factors_never(
     assert number(services, AttemptBudget) == 1
 
 
-def test_the_counter_that_the_password_step_pays_into_is_one_that_goes(services: Services, clock: FixedClock) -> None:
+def test_the_counters_that_the_password_step_pays_into_are_ones_that_go(services: Services, clock: FixedClock) -> None:
     from idp.accounts.identify import Typed
 
-    services.answers._identification.pay(Typed.of("10234", "nobody", "x"))
+    services.identification.pay(Typed.of("10234", "nobody", "x"))
     clock.move(2 * DAY)
-    assert run(services) == {"attempt_budgets": 1}
+    assert run(services) == {"attempt_budgets": 1, "event_counts": 1}
 
 
 def test_messages_go_a_week_after_delivery_or_a_month_after_they_were_written(
