@@ -6,6 +6,7 @@
     interaction.py   Interaction: one stored attempt to sign in, bound to one browser
     answers/         Answers: the one door, and what an answer to each prompt does
     logout.py        the person's own logout
+    simulate.py      who would meet what on another day, by the same checks
     people.py        person_of: what the pipeline knows of an account
     flow.py          begin, look, record, complete
 
