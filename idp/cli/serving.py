@@ -25,8 +25,10 @@ from granian.server import Server
 from idp import create_app
 from idp.cli import logs
 from idp.cli.base import Command, Failure, State, pass_state
-from idp.jobs.schedule import tasks
-from idp.jobs.worker import Worker
+from idp.jobs.schedule import mail_tasks, tasks
+from idp.jobs.send_mail import MailSender
+from idp.jobs.worker import Worker, run_together
+from idp.mail.relay import Relay
 from idp.settings import DEFAULT_ORIGIN, Settings, load
 from idp.wiring import Services
 
@@ -98,22 +100,33 @@ def worker(state: State, /, until_stdin_closes: bool, application: str | None) -
     with state.app(settings, _factory(application) if application else create_app) as app:
         logs.set_up(settings.log)
         services: Services = app.extensions["idp"]
-        every = tasks(
-            services.units,
-            services.clock,
-            services.sessions,
-            services.derived_keys,
-            settings.sign_in.request_lifetime,
-            settings.sign_in.known_device_lifetime,
-        )
-        working = Worker(every, services.clock, app.app_context)
+        stopping = Event()
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: working.stop())
+            signal.signal(number, lambda *_: stopping.set())
         if until_stdin_closes:
-            _at_end_of_stdin(working.stop)
+            _at_end_of_stdin(stopping.set)
+        workers = _workers(app, services, stopping)
         log.info("the worker has started")
-        working.run()
+        run_together(workers)
         log.info("the worker has stopped")
+
+
+def _workers(app: Flask, services: Services, stopping: Event) -> list[Worker]:
+    """Mail has one for itself: a relay that hangs keeps nothing else from being done."""
+    settings = services.settings
+    every = tasks(
+        services.units,
+        services.clock,
+        services.sessions,
+        services.derived_keys,
+        settings.sign_in.request_lifetime,
+        settings.sign_in.known_device_lifetime,
+    )
+    relay = Relay(settings.mail, settings.issuer) if settings.mail is not None else None
+    sender = MailSender(services.units, services.clock, services.post, relay)
+    return [
+        Worker(each, services.clock, app.app_context, stopping) for each in (every, mail_tasks(sender, stopping.is_set))
+    ]
 
 
 def _require_free(host: str, port: int) -> None:

@@ -1,10 +1,11 @@
 """The tasks of a worker, and how often each is due."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from idp.audit.chain import link
 from idp.jobs.purge_expired import purge
+from idp.jobs.send_mail import MailSender
 from idp.jobs.sweep_idle_sessions import sweep
 from idp.jobs.worker import Task
 from idp.kernel.clock import Clock
@@ -15,6 +16,8 @@ from idp.store.units import UnitsOfWork
 # Clients hear of an idle session within 5 seconds (p95): most of that time is for the network.
 SWEEP_EVERY = timedelta(seconds=1)
 PURGE_EVERY = timedelta(hours=1)
+# Somebody waits for the code that is in it.
+MAIL_EVERY = timedelta(milliseconds=300)
 # What is not in the chain of the audit trail yet could still be changed unseen.
 LINK_EVERY = timedelta(seconds=1)
 LINK_EVERYTHING_EVERY = timedelta(hours=1)
@@ -37,3 +40,8 @@ def tasks(
             "delete what is expired", PURGE_EVERY, lambda: purge(units, clock, request_lifetime, known_device_lifetime)
         ),
     )
+
+
+def mail_tasks(sender: MailSender, is_stopping: Callable[[], bool]) -> Sequence[Task]:
+    """For a worker of its own: a mail relay that does not answer delays nothing but mail."""
+    return (Task("send mail", MAIL_EVERY, lambda: sender.run(is_stopping)),)

@@ -100,8 +100,11 @@ def _moment(at: datetime, zone: str) -> dict[str, JSON]:
 
 
 def one_line(value: str) -> str:
-    """`value` with every run of white space and of what cannot be printed as one space; bounded in length."""
-    printable = "".join(character if character.isprintable() else " " for character in value)
+    """`value` with every run of white space and of what cannot be printed as one space; bounded in length.
+
+    `=?` begins an encoded word (RFC 2047), which a header would decode to anything, line ends included.
+    """
+    printable = "".join(character if character.isprintable() else " " for character in value.replace("=?", "= ?"))
     return " ".join(printable.split())[:LONGEST_NAME]
 
 

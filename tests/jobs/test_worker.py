@@ -4,11 +4,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from threading import Thread
+from threading import Event, Thread, current_thread
 
 import pytest
 
-from idp.jobs.worker import Task, Worker
+from idp.jobs.worker import Task, Worker, run_together
 from idp.kernel.clock import FixedClock
 
 
@@ -54,14 +54,16 @@ def test_failing_task_is_logged_and_leaves_the_others_alone(
 ) -> None:
     def fail() -> None:
         diary.lines.append("fails")
-        raise RuntimeError("the reason")
+        raise RuntimeError("row (j.jansen@voorbeeld.example)") from KeyError("482915")
 
     diary = Diary()
     worker = Worker([Task("broken", timedelta(seconds=5), fail), diary.task("whole", 1)], clock, diary.scope)
     with caplog.at_level(logging.ERROR):
         worker.run_due()
     assert diary.lines == ["fails", "given back", "whole", "given back"]
-    assert "the task 'broken' failed" in caplog.text and "the reason" in caplog.text
+    assert "the task 'broken' failed: RuntimeError from KeyError at test_worker.py:" in caplog.text
+    assert "idp/jobs/worker.py:" in caplog.text
+    assert "voorbeeld" not in caplog.text and "482915" not in caplog.text, "a driver's text repeats values of rows"
     clock.move(timedelta(seconds=5))
     worker.run_due()
     assert diary.done == ["fails", "whole", "fails", "whole"]
@@ -75,3 +77,53 @@ def test_worker_that_is_told_to_stop_ends_after_the_task_at_hand(clock: FixedClo
     thread.join(10)
     assert not thread.is_alive()
     assert diary.done == []
+
+
+def test_workers_that_run_together_stop_together(clock: FixedClock) -> None:
+    diary, stopping, has_run, threads = Diary(), Event(), Event(), set[str]()
+
+    def first() -> None:
+        threads.add(current_thread().name)
+        has_run.set()
+
+    def last() -> None:
+        threads.add(current_thread().name)
+        has_run.wait(10)
+        stopping.set()
+
+    workers = [Worker([Task("any", timedelta(0), each)], clock, diary.scope, stopping) for each in (first, last)]
+    thread = Thread(target=run_together, args=[workers])
+    thread.start()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert len(threads) == 2
+
+
+def test_task_that_hangs_does_not_delay_another_worker(clock: FixedClock) -> None:
+    diary, stopping, hanging = Diary(), Event(), Event()
+
+    def hang() -> None:
+        hanging.set()
+        stopping.wait(30)
+
+    def work() -> None:
+        if hanging.wait(30):
+            diary.lines.append("done meanwhile")
+            stopping.set()
+
+    run_together([Worker([Task("any", timedelta(0), each)], clock, diary.scope, stopping) for each in (hang, work)])
+    assert diary.done == ["done meanwhile"]
+
+
+def test_worker_that_breaks_off_takes_the_others_with_it(clock: FixedClock) -> None:
+    class Broken(BaseException):
+        """What no worker catches."""
+
+    def break_off() -> None:
+        raise Broken
+
+    diary, stopping = Diary(), Event()
+    endless = Worker([diary.task("endless", 0)], clock, diary.scope, stopping)
+    with pytest.raises(Broken):
+        run_together([Worker([Task("breaks", timedelta(0), break_off)], clock, diary.scope, stopping), endless])
+    assert stopping.is_set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.policy
+import logging
 import socket
 import ssl
 import threading
@@ -21,6 +22,8 @@ from tests.services.ports import LOOPBACK, free_port
 
 ACCEPTED = "250 Message accepted"
 TRIES = 5
+# The server's own diary holds the messages; it is no log of the provider.
+logging.getLogger("mail.log").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,9 @@ class SmtpServer:
             )
             canary.knows_mail(message)
             recipients = tuple(str(recipient) for recipient in envelope.rcpt_tos)
-            received = ReceivedMessage(str(envelope.mail_from), recipients, message, session.ssl is not None)
+            received = ReceivedMessage(
+                str(envelope.mail_from), recipients, message, self._from_the_start or session.ssl is not None
+            )
             with self._arrival:
                 self._received.append(received)
                 self._arrival.notify_all()

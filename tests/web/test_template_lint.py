@@ -33,6 +33,13 @@ def test_templates_of_the_project_keep_the_rules() -> None:
     assert [str(finding) for finding in lint_folder(folder("templates"))] == []
 
 
+def test_mail_may_carry_styles_and_no_link() -> None:
+    assert _messages('<p style="color:red">{{ call }}</p>', "mail/code.html") == []
+    assert _messages('<a href="{{ link }}">{{ call }}</a>', "mail/code.html") == [
+        "href in an e-mail: it holds no link and loads nothing"
+    ]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [

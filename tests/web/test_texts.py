@@ -49,9 +49,14 @@ def _slots(sentence: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(sentence) if name is not None}
 
 
+def _templates() -> list[Path]:
+    """Those of pages, and both kinds of those of e-mails."""
+    return [path for path in folder("templates").rglob("*") if path.suffix in {".html", ".txt"}]
+
+
 def _used_keys() -> set[str]:
     """Whatever stands in quotation marks in a template or in the code and looks like a key."""
-    sources = [*folder("templates").rglob("*.html"), *PACKAGE.rglob("*.py")]
+    sources = [*_templates(), *PACKAGE.rglob("*.py")]
     return {
         key
         for source in sources
@@ -86,7 +91,7 @@ def test_no_text_is_empty_or_marked_as_unsure(language: str) -> None:
 def test_every_key_of_a_template_is_in_the_catalogues() -> None:
     in_templates = {
         key
-        for template in folder("templates").rglob("*.html")
+        for template in _templates()
         for key in re.findall(r"""\btext\(\s*["']([^"']+)["']""", template.read_text(encoding="utf-8"))
     }
     assert in_templates
