@@ -65,7 +65,7 @@ def _end(accepted: EndSessionRequest) -> Response:
 
 def _accepted() -> EndSessionRequest:
     services = use_cases()
-    return protocol.validate(
+    return protocol.accept(
         front_channel.parameters_of(request.query_string),
         services.provider.find_client,
         lambda hint: services.keys.verified_id_token(hint, services.settings.issuer),

@@ -74,13 +74,17 @@ def test_browser_without_a_session_is_simply_signed_out(world: World) -> None:
 def test_address_that_is_not_registered_is_never_led_to(world: World, visit: Visit, uri: str) -> None:
     tokens = visit.tokens()
     visit.open(visit.party.end_session_url(tokens.id_token, post_logout_redirect_uri=uri))
-    assert visit.page.status == 400 and not visit.page.has_left
+    assert visit.page.heading == "Wilt u uitloggen?" and not visit.page.has_left
     assert visit.again(prompt="none").tokens()
+    visit.open(visit.party.end_session_url(tokens.id_token, post_logout_redirect_uri=uri)).press("logout-confirm")
+    assert visit.page.heading == "U bent uitgelogd" and not visit.page.has_left
 
 
-def test_address_without_a_hint_is_never_led_to(world: World, visit: Visit) -> None:
-    visit.open(visit.party.end_session_url(post_logout_redirect_uri=SIGNED_OUT))
-    assert visit.page.status == 400 and not visit.page.has_left
+def test_address_without_a_hint_is_led_to_after_the_question(world: World, visit: Visit) -> None:
+    visit.open(visit.party.end_session_url(post_logout_redirect_uri=SIGNED_OUT, state="x"))
+    assert visit.page.heading == "Wilt u uitloggen?"
+    assert visit.press("logout-confirm").page.departure.url == f"{SIGNED_OUT}?state=x"
+    assert visit.again(prompt="none").error == "login_required"
 
 
 def test_expired_id_token_is_a_hint_too(world: World, visit: Visit) -> None:

@@ -100,33 +100,59 @@ def test_registered_query_is_kept(provider: Provider, browser: Browser) -> None:
     ],
     ids=str,
 )
-def test_wrong_request_is_shown_and_neither_redirects_nor_ends_the_session(
-    browser: Browser, hint: str, changes: dict[str, Parameter]
-) -> None:
+def test_wrong_request_asks_and_leads_nowhere(browser: Browser, hint: str, changes: dict[str, Parameter]) -> None:
     right: dict[str, Parameter] = {"id_token_hint": hint, "post_logout_redirect_uri": SIGNED_OUT, "state": "s"}
-    shown = _end(browser, **{**right, **changes})
-    assert shown.status_code == 400
-    assert shown.content_type == "text/html; charset=utf-8"
-    assert not was_sent(shown)
+    question = _end(browser, **{**right, **changes})
+    assert _asks(question)
     assert _is_signed_in(browser)
+    gone = _answer(browser, question, "logout")
+    assert gone.status_code == 200
+    assert not was_sent(gone)
+    assert not _is_signed_in(browser)
 
 
-def test_unsigned_or_changed_hint_is_refused(browser: Browser, hint: str) -> None:
+def test_wrong_request_of_somebody_who_is_not_signed_in_leads_nowhere(provider: Provider) -> None:
+    shown = _end(provider.browser(), id_token_hint="not a token", post_logout_redirect_uri=SIGNED_OUT)
+    assert shown.status_code == 200
+    assert not _asks(shown)
+    assert not was_sent(shown)
+
+
+def test_unsigned_or_changed_hint_spares_no_question(browser: Browser, hint: str) -> None:
     header, payload, signature = hint.split(".")
     for forged in (f"eyJhbGciOiJub25lIn0.{payload}.", f"{header}.{payload}.", f"{header}.{payload}.{signature[::-1]}"):
-        assert _end(browser, id_token_hint=forged).status_code == 400
+        assert _asks(_end(browser, id_token_hint=forged, post_logout_redirect_uri=SIGNED_OUT))
     assert _is_signed_in(browser)
 
 
-def test_bare_client_id_redirects_nobody(party: RelyingParty, browser: Browser, hint: str) -> None:
-    shown = _end(browser, client_id=party.client_id, post_logout_redirect_uri=SIGNED_OUT)
-    assert shown.status_code == 400
-    assert not was_sent(shown)
+@pytest.mark.parametrize("state", [None, "s t&a=t"])
+def test_bare_client_id_asks_and_then_goes_back_to_the_registered_address(
+    party: RelyingParty, browser: Browser, hint: str, state: str | None
+) -> None:
+    question = _end(browser, client_id=party.client_id, post_logout_redirect_uri=SIGNED_OUT, state=state)
+    assert _asks(question)
+    assert _is_signed_in(browser)
+    answer = Answer.read(_answer(browser, question, "logout"))
+    assert (answer.address, answer.values) == (SIGNED_OUT, {} if state is None else {"state": state})
+    assert not _is_signed_in(browser)
 
 
-def test_client_id_of_somebody_else_is_refused(provider: Provider, browser: Browser, hint: str) -> None:
+def test_address_of_another_client_is_not_led_to_on_the_word_of_a_bare_client_id(
+    provider: Provider, browser: Browser, hint: str
+) -> None:
+    other = provider.client(post_logout_redirect_uris=["https://other.example/signed-out"])
+    gone = _answer(browser, _end(browser, client_id=other.client_id, post_logout_redirect_uri=SIGNED_OUT), "logout")
+    assert gone.status_code == 200
+    assert not was_sent(gone)
+
+
+def test_client_id_of_somebody_else_makes_the_hint_worth_nothing(
+    provider: Provider, browser: Browser, hint: str
+) -> None:
     other = provider.client()
-    assert _end(browser, id_token_hint=hint, client_id=other.client_id).status_code == 400
+    question = _end(browser, id_token_hint=hint, client_id=other.client_id, post_logout_redirect_uri=SIGNED_OUT)
+    assert _asks(question)
+    assert not was_sent(_answer(browser, question, "logout"))
 
 
 @pytest.mark.parametrize("parameters", [{}, {"state": "s"}, {"ui_locales": "en"}, {"unknown": "x"}], ids=str)
