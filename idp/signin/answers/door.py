@@ -40,12 +40,12 @@ class Answers:
         self.factors: Mapping[str, SecondFactor] = {factor.name: factor for factor in factors}
         self.sending = Sending(answering, post, correspondence)
         with_factors = (answering, self.factors, factor_attempts, envelope, self.sending, post, correspondence)
-        self._verify = VerifySecondFactor(*with_factors, sessions)
+        self.verify = VerifySecondFactor(*with_factors, sessions)
         self._enrol = EnrolSecondFactor(*with_factors, Postpone(answering, keys))
-        self._identify = Identify(answering, identification, self._verify)
+        self._identify = Identify(answering, identification, self.verify)
         self.answers: Mapping[str, Callable[[Look, Browser, Form], Reaction]] = {
             "identify": self._identify.answer,
-            "verify_second_factor": self._verify.answer,
+            "verify_second_factor": self.verify.answer,
             "enrol_second_factor": self._enrol.answer,
             "consent": Consent(answering, keys).answer,
         }
@@ -70,7 +70,7 @@ class Answers:
         if look.pending_name == "identify":
             return self._identify.waits_until(look)
         if look.pending_name == "verify_second_factor":
-            return self._verify.waits_until(look, method)
+            return self.verify.waits_until(look, method)
         return self._enrol.waits_until(look) if look.pending_name == "enrol_second_factor" else None
 
     def _revive(self, closed: Closed, browser: Browser, prompt: str, form: Form) -> Reaction:

@@ -45,7 +45,7 @@ class VerifySecondFactor:
         correspondence: Correspondence,
         sessions: Sessions,
     ) -> None:
-        self._answering, self._factors, self._attempts = answering, factors, attempts
+        self._answering, self._factors, self.attempts = answering, factors, attempts
         self._envelope, self._sessions, self._sending = envelope, sessions, sending
         self._post, self._correspondence = post, correspondence
 
@@ -78,7 +78,7 @@ class VerifySecondFactor:
         if credential is None or look.account is None:
             return None
         with self._answering.units.reading() as unit:
-            return self._attempts.waiting_until(unit, str(look.account.id), credential.method)
+            return self.attempts.waiting_until(unit, str(look.account.id), credential.method)
 
     def _choose(self, look: Look, browser: Browser, form: Form) -> Reaction:
         """Another method of the person's own is shown from now on; a code by mail leaves with this POST."""
@@ -118,7 +118,7 @@ class VerifySecondFactor:
             return self._answering.again(look, browser, form_error(problem, answer))
         subject = (str(credential.account_id), credential.method)
         with self._answering.units.writing() as unit:
-            payment = self._attempts.pay(unit, *subject)
+            payment = self.attempts.pay(unit, *subject)
         if not isinstance(payment, Paid):
             if isinstance(payment, Exhausted):
                 self._take_out_of_force(look, credential)
@@ -134,7 +134,7 @@ class VerifySecondFactor:
                 event = SecondFactorChecked(method=factor.name, outcome=Verdict.USED)
                 self._answering.trail.record(unit, about(present, event))
                 return {"error": an_error("code", CODE_ERRORS[Verdict.USED])}
-            self._attempts.succeed(unit, *subject)
+            self.attempts.succeed(unit, *subject)
             event = SecondFactorChecked(method=factor.name, outcome=verdict)
             self._answering.trail.record(unit, about(present, event))
             return {**proof(factor), "account_id": credential.account_id, "error": None}
@@ -149,7 +149,7 @@ class VerifySecondFactor:
     def _wrong_code(
         self, look: Look, browser: Browser, credential: Credential, verdict: Verdict, paid: Paid
     ) -> Reaction:
-        limit = self._attempts.limits.disable_after
+        limit = self.attempts.limits.disable_after
         repeated = paid.in_a_row > 1 and verdict is Verdict.WRONG
         key = wrong_again(credential.method) if repeated else wrong(credential.method, verdict)
         tries_left = paid.left if paid.in_a_row >= 3 and paid.left else None
