@@ -235,11 +235,11 @@ def test_password_comes_from_the_environment(linde: Installation) -> None:
 
 
 def knows_password(installation: Installation, password: str) -> bool:
-    from idp.accounts.identify import Typed
     from idp.cli.base import State
 
     with State(installation.config).services() as services:
-        return services.answers._identification.verify(Typed.of("10234", "anna", password)) is not None
+        stored = services.accounts.show("10234", "anna").account.password_hash
+        return services.passwords.verify(password, stored).matches
 
 
 def test_password_given_twice_is_wrong_usage(linde: Installation) -> None:

@@ -8,6 +8,7 @@
     administration.py   org, user, client, keys: a thin face of `admin`
     campaign.py         campaign simulate: who would meet what on a day
     service_desk.py     user show, reset, undo-reset, lift-wait, extend, set, block, unblock
+    service_desk.py     user show, reset, undo-reset, lift-wait, extend, set, block, unblock
     audit.py            audit list, audit verify, audit head
     logs.py             what is written to standard error, for machines or for people
 

@@ -1,4 +1,7 @@
-"""`idp org`, `idp user`, `idp client` and `idp keys`: a thin face of the use cases in `admin`."""
+"""`idp org`, `idp user`, `idp client` and `idp keys`: a thin face of the use cases in `admin`.
+
+What the service desk does for somebody is in `service_desk.py`.
+"""
 
 import os
 from collections.abc import Callable, Iterator
@@ -9,7 +12,6 @@ from typing import Any, TypeVar
 import click
 
 from idp.accounts.models import ROLES, Account, Organization
-from idp.admin.accounts import ShownAccount
 from idp.admin.clients import GRANT_TYPES
 from idp.cli.base import Failure, Group, State, pass_state
 from idp.cli.values import DATE, DURATION, TEXT, given, required_password
@@ -143,7 +145,7 @@ def add_user(
         raise click.UsageError("either a password or --without-password")
     password = None if without_password else required_password(password_stdin, password_file)
     with state.services() as services:
-        state.tell_one(_account(services.accounts.add(code, username, password, **about)))
+        state.tell_one(account_row(services.accounts.add(code, username, password, **about)))
 
 
 @user.command("set-password")
@@ -158,27 +160,7 @@ def set_password(state: State, /, code: str, username: str, password_stdin: bool
     """
     password = required_password(password_stdin, password_file)
     with state.services() as services:
-        state.tell_one(_account(services.accounts.set_password(code, username, password)))
-
-
-@user.command()
-@click.argument("code")
-@click.argument("username")
-@pass_state
-def block(state: State, /, code: str, username: str) -> None:
-    """Let nobody sign in with an account; it is signed out everywhere."""
-    with state.services() as services:
-        state.tell_one(_account(services.accounts.block(code, username)))
-
-
-@user.command()
-@click.argument("code")
-@click.argument("username")
-@pass_state
-def unblock(state: State, /, code: str, username: str) -> None:
-    """Let somebody sign in again with the password and the second factors that the account had."""
-    with state.services() as services:
-        state.tell_one(_account(services.accounts.unblock(code, username)))
+        state.tell_one(account_row(services.accounts.set_password(code, username, password)))
 
 
 @user.command("list")
@@ -187,23 +169,13 @@ def unblock(state: State, /, code: str, username: str) -> None:
 def list_users(state: State, /, code: str | None) -> None:
     """The accounts of one organisation, or all."""
     with state.services() as services:
-        rows = [_account(each) for each in services.accounts.list(code)]
+        rows = [account_row(each) for each in services.accounts.list(code)]
     columns = ("org_code", "username", "name", "role", "blocked_at", "last_sign_in_at")
     state.tell_rows(rows, columns, "There is no account yet.")
 
 
-@user.command("show")
-@click.argument("code")
-@click.argument("username")
-@pass_state
-def show_user(state: State, /, code: str, username: str) -> None:
-    """One account with its second factors."""
-    with state.services() as services:
-        shown = services.accounts.show(code, username)
-    state.tell_one(_account(shown.account) | {"second_factors": _methods(shown)})
-
-
-def _account(account: Account) -> dict[str, Any]:
+def account_row(account: Account) -> dict[str, Any]:
+    """An account as it is told: all its fields but those that only the database needs."""
     left_out = {"id", "organization_id", "username", "username_shown", "password_hash"}
     fields = {
         column.key: getattr(account, column.key) for column in Account.__table__.columns if column.key not in left_out
@@ -214,18 +186,6 @@ def _account(account: Account) -> dict[str, Any]:
         "has_password": account.password_hash is not None,
         **fields,
     }
-
-
-def _methods(shown: ShownAccount) -> list[dict[str, Any]]:
-    return [
-        {
-            "method": each.method,
-            "enrolled_at": each.enrolled_at,
-            "last_used_at": each.last_used_at,
-            "disabled": each.is_disabled,
-        }
-        for each in shown.methods
-    ]
 
 
 @click.group(cls=Group)

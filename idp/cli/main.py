@@ -13,6 +13,7 @@ from idp.cli.audit import audit
 from idp.cli.base import CONFIG, CONFIG_FILE, Failure, Group, State
 from idp.cli.campaign import campaign
 from idp.cli.service_desk import user
+from idp.cli.service_desk import user
 from idp.cli.serving import serve, worker
 from idp.cli.set_up import database, init
 from idp.kernel.errors import Misconfigured
