@@ -282,3 +282,10 @@ class ClientChanged(Event):
     """An administrator registered or changed a client."""
 
     change: str
+
+
+@dataclass(frozen=True)
+class DatabaseRestored(Event):
+    """A backup was put back; so many of each kind of what it had brought to life again are over."""
+
+    ended: dict[str, int]

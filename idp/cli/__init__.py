@@ -3,11 +3,10 @@
     base.py             the group of commands, errors as one sentence, output for people or as JSON
     values.py           dates, durations and passwords as they are given on a command line
     main.py             the root command and its state; `demo` is joined when its extras are installed
-    set_up.py           init, db upgrade, db check
+    set_up.py           init, db upgrade, db check, db restored
     serving.py          serve and worker
     administration.py   org, user, client, keys: a thin face of `admin`
     campaign.py         campaign simulate: who would meet what on a day
-    service_desk.py     user show, reset, undo-reset, lift-wait, extend, set, block, unblock
     service_desk.py     user show, reset, undo-reset, lift-wait, extend, set, block, unblock
     audit.py            audit list, audit verify, audit head
     logs.py             what is written to standard error, for machines or for people

@@ -1,4 +1,4 @@
-"""`idp init`, `idp db upgrade` and `idp db check`."""
+"""`idp init`, `idp db upgrade`, `idp db check` and `idp db restored`."""
 
 import os
 from pathlib import Path
@@ -7,6 +7,7 @@ import click
 
 from idp import schema
 from idp.cli.base import CONFIG_FILE, CheckFailed, Command, Group, State, pass_state
+from idp.jobs.after_restore import restored as draw_a_line
 from idp.kernel.secrets import random_token
 from idp.settings import LEAVES
 
@@ -113,3 +114,16 @@ def check(state: State) -> None:
     state.tell({"database": shown, "differences": differences}, text)
     if differences:
         raise CheckFailed(f"{shown} differs from this release in {len(differences)} place(s)")
+
+
+@database.command()
+@pass_state
+def restored(state: State) -> None:
+    """After a backup was put back, before anything is started: nobody is signed in, and no code or token counts.
+
+    What was used or ended since the backup would otherwise count again. People sign in again; a code that an
+    authenticator app shows at this moment is not accepted, the one after the next is.
+    """
+    with state.services() as services:
+        over = draw_a_line(services.units, services.clock, services.trail, services.sessions)
+    state.tell_one(dict(vars(over)))
