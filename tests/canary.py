@@ -37,8 +37,9 @@ COOKIES = re.compile(r"(?:__Host-)?idp_(?:session|browser|device)")
 SECRET_PARAMETERS = frozenset(
     "password code client_secret code_verifier refresh_token access_token id_token id_token_hint logout_token".split()
 )
-# Loggers that tell each statement of SQL; what is bound to it is hidden by the engine (`idp.store.engine`).
-LOUD = ("sqlalchemy",)
+# Each statement of SQL, where the engine hides what is bound to it (`idp.store.engine`); and the addresses that the
+# browsers of tests visit, which those browsers may know.
+LOUD = ("sqlalchemy", "urllib3")
 
 _now: set[str] = set()
 _ever: set[str] = set()
@@ -94,7 +95,8 @@ def _is_in(secret: str, text: str) -> bool:
 def _judge(found: list[str], text: str, where: str) -> None:
     if found:
         lines = [line[:500] for line in text.splitlines() if any(secret in line for secret in found)]
-        raise SecretTold("\n".join([f"{len(found)} secret(s) in {where}: {found}", *lines[:20]]))
+        named = [f"{secret[:12]}..." if len(secret) > 40 else secret for secret in found]
+        raise SecretTold("\n".join([f"{len(found)} secret(s) in {where}: {named}", *lines[:20]]))
 
 
 # --- What was logged
@@ -168,7 +170,7 @@ class _Traffic:
         elif "json" in content_type:
             try:
                 answer = json.loads(body)
-            except ValueError:
+            except (ValueError, RecursionError):
                 return
             if isinstance(answer, Mapping):
                 _parameters((str(name), value) for name, value in answer.items() if isinstance(value, str))
