@@ -2,6 +2,7 @@
 
 numbers             file                    about
 A01-A05 A09 A10     test_guessing.py        guessing passwords and codes, one by one and at once; codes that come back
+A12-A15             test_mail_codes.py      codes by mail: guessed over resends, too many, in the wrong place
 A21-A23 A25-A31     test_pipeline.py        the order of sign-in; tabs, browsers, cookies and links of others
 A24                 test_faults.py          something breaks while somebody signs in
 A32 A34 A38 A39     test_second_factor.py   postponing where it is not offered; the key of somebody who enrols
