@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import email.policy
 import logging
 import socket
@@ -53,6 +54,7 @@ class SmtpServer:
 
     `answer` is what the server says to each message; set it to `451 ...` or `550 ...` and the message is refused
     and not kept. `recipient_answer`, when set, is what it says to each receiver, whose address takes the place of `{}`.
+    `before_answer` runs when a message has arrived, before anything is said about it.
     With `tls` the server offers STARTTLS and takes no message without it, or speaks TLS from the first byte when
     `from_the_start`.
     """
@@ -62,6 +64,7 @@ class SmtpServer:
         self.port = 0
         self.answer = ACCEPTED
         self.recipient_answer: str | None = None
+        self.before_answer: Callable[[], object] = lambda: None
         self._tls = tls
         self._from_the_start = from_the_start
         self._received: list[ReceivedMessage] = []
@@ -132,6 +135,7 @@ class SmtpServer:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """The message is kept when the answer accepts it; the name is the protocol's."""
+        await asyncio.to_thread(self.before_answer)
         if self.answer.startswith("2"):
             content = envelope.content or b""
             message = BytesParser(policy=email.policy.default).parsebytes(
