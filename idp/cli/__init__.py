@@ -9,6 +9,7 @@
     campaign.py         campaign simulate: who would meet what on a day
     service_desk.py     user show, reset, undo-reset, lift-wait, extend, set, block, unblock
     audit.py            audit list, audit verify, audit head
+    outbox.py           outbox list, outbox retry
     logs.py             what is written to standard error, for machines or for people
 
 No secret is ever an argument: it comes from standard input, a file, the environment or a hidden prompt. Nothing asks

@@ -12,7 +12,7 @@ from idp.cli.administration import client, keys, org
 from idp.cli.audit import audit
 from idp.cli.base import CONFIG, CONFIG_FILE, Failure, Group, State
 from idp.cli.campaign import campaign
-from idp.cli.service_desk import user
+from idp.cli.outbox import outbox
 from idp.cli.service_desk import user
 from idp.cli.serving import serve, worker
 from idp.cli.set_up import database, init
@@ -102,5 +102,5 @@ def _database_state(settings: Settings) -> str:
     return f"the database {shown} is up to date."
 
 
-for each in (init, serve, worker, database, org, user, client, keys, campaign, audit):
+for each in (init, serve, worker, database, org, user, client, keys, campaign, audit, outbox):
     main.add_command(each)

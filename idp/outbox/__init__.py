@@ -2,6 +2,7 @@
 
     models.py    OutboxMessage
     queue.py     enqueue
+    care.py      what an administrator sees of it, and trying again by hand
 
 A row that is there will be sent at least once by the worker; work that was rolled back leaves none.
 """
