@@ -20,8 +20,11 @@ from typing import Any
 import pyotp
 import pytest
 
+from idp.demo.provider import services_of
 from idp.kernel.clock import ShiftedClock, SystemClock
+from idp.settings import load
 from tests.live import Person
+from tests.mail.letters_of_all_kinds import CODE, code_letter
 from tests.relying_party import Page
 from tests.services.ports import free_ports, is_free
 from tests.services.processes import DIRECT, ChildProcess, ProcessFailed
@@ -212,6 +215,22 @@ def test_mailbox_shows_what_its_smtp_server_receives(demo: Demo) -> None:
     with smtplib.SMTP("127.0.0.1", port, timeout=10) as connection:
         connection.send_message(message, "els@delinde.example")
     assert "Goedemorgen" in Person().open(demo.answer["mailbox"]).text
+
+
+def test_code_that_the_provider_mails_arrives_in_the_mailbox(demo: Demo) -> None:
+    clock = SystemClock()
+    with (
+        services_of(load(Path(demo.answer["config"]), environ={}), clock) as services,
+        services.units.writing() as unit,
+    ):
+        services.post.enqueue(unit, code_letter(to="bram@delinde.example", at=clock.now()))
+    for _ in range(100):
+        received = Person().json(f"{demo.answer['mailbox']}/api/messages")
+        if found := [message for message in received if message["subject"] == f"{CODE} is uw code voor Atosi"]:
+            break
+        time.sleep(0.1)
+    assert [message["to"] for message in found] == [["bram@delinde.example"]]
+    assert CODE in found[0]["text"].splitlines() and CODE in found[0]["html"]
 
 
 def test_commands_work_on_the_running_demonstration(demo: Demo) -> None:
