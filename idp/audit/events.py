@@ -34,10 +34,11 @@ class FormRefused(Event):
 
 @dataclass(frozen=True)
 class SignInBegun(Event):
-    """An interaction was opened; `prompt` was the first one due, for these `reasons`."""
+    """An interaction was opened; `prompt` was the first one due, for these `reasons`, under these rules."""
 
     prompt: str
     reasons: list[str]
+    policy: dict[str, int | bool]
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class PromptDue(Event):
 
     prompt: str
     reasons: list[str]
-    policy: dict[str, str | int | bool]
+    policy: dict[str, int | bool]
 
 
 @dataclass(frozen=True)

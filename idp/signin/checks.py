@@ -157,6 +157,21 @@ def shortfall(situation: Situation) -> str | None:
     return None
 
 
+def policy(situation: Situation) -> dict[str, int | bool]:
+    """The rules under which the prompts of this situation are decided, for the audit trail."""
+    person, asked = situation.person, situation.asked
+    rules: dict[str, int | bool] = {"demanded_level": asked.demanded_level, "reached_level": situation.reached_level}
+    if person is None:
+        return rules
+    return {
+        **rules,
+        "must_enrol": person.is_required_to_enrol,
+        "may_postpone": may_postpone(situation),
+        "has_been_reset": person.has_been_reset,
+        "is_staff": person.is_staff,
+    }
+
+
 def _enrolled(situation: Situation) -> tuple[Enrolled, ...]:
     return situation.person.enrolled if situation.person else ()
 

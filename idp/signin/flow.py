@@ -19,7 +19,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.models import Account, lock_account
-from idp.audit.events import CodeIssued, SignInBegun
+from idp.audit.events import CodeIssued, PromptDue, SignInBegun
 from idp.audit.trail import Trail
 from idp.factors.base import SecondFactor
 from idp.kernel.clock import Clock
@@ -422,9 +422,11 @@ class Flow:
                 setattr(interaction, name, value)
             interaction.last_activity_at = self.clock.now()
             unit.flush()  # the look below reads what was just proven
-            return self._settle(unit, interaction, present.client, browser)
+            return self._settle(unit, interaction, present.client, browser, present.pending)
 
-    def _settle(self, unit: Unit, interaction: Interaction, client: Client, browser: Browser) -> Advanced:
+    def _settle(
+        self, unit: Unit, interaction: Interaction, client: Client, browser: Browser, before: Pending | None
+    ) -> Advanced:
         """THE ONE PLACE WHERE A SESSION OPENS: when no authentication prompt is due and there are proofs to spend."""
         live = self._live_session(unit, browser)
         look = self._look(unit, interaction, client, live)
@@ -438,6 +440,8 @@ class Flow:
             look = self._look(unit, interaction, client, opened.session)
         elif live is not None:
             self.sessions.touch(unit, live)
+        if look.pending is not None and look.pending != before:
+            self._record_due(unit, look, look.pending)
         return self._go(look, opened)
 
     def _go(self, look: Look, opened: Opened | None = None) -> Advanced:
@@ -561,6 +565,21 @@ class Flow:
             SignInBegun(
                 prompt=pending.name,
                 reasons=list(pending.reasons),
+                policy=checks.policy(look.situation),
+                account_id=look.account_id,
+                client_id=look.client.client_id,
+                interaction_id=look.interaction.id,
+            ),
+        )
+
+    def _record_due(self, unit: Unit, look: Look, pending: Pending) -> None:
+        self.trail.record(
+            unit,
+            PromptDue(
+                prompt=pending.name,
+                reasons=list(pending.reasons),
+                policy=checks.policy(look.situation),
+                account_id=look.account_id,
                 client_id=look.client.client_id,
                 interaction_id=look.interaction.id,
             ),
