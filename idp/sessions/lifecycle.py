@@ -2,6 +2,7 @@
 
 open             only `signin.flow` calls it, when no authentication prompt is due any more
 reauthenticate   the same account proved itself again: same `sid`, new secret, never a lower level
+password_asked   its password alone was right again, where the session answers all the rest
 load_live        the only reader that pages, protocol and administration may use
 touch            something happened
 join             a client received its first tokens in this session
@@ -49,13 +50,17 @@ class SessionEndListener(Protocol):
 
 @dataclass(frozen=True)
 class Proven:
-    """What was proven about the account: the level, the methods (RFC 8176) and when the password was asked."""
+    """What was proven about the account: the level, the methods (RFC 8176) and when the password was asked.
+
+    `factor_proven_at`: when a second factor that reaches the level was proven, if it was proven this time.
+    """
 
     level: int
     acr: str
     amr: list[str]
     auth_time: datetime
     postponed_until: datetime | None
+    factor_proven_at: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,7 @@ class Sessions:
             level=proven.level,
             amr=proven.amr,
             auth_time=proven.auth_time,
+            factor_proven_at=proven.factor_proven_at,
             opened_at=now,
             last_activity_at=now,
             idle_timeout=idle_for,
@@ -123,6 +129,7 @@ class Sessions:
             "level": max(proven.level, session.level),
             "amr": proven.amr if rises else session.amr,
             "auth_time": max(proven.auth_time, session.auth_time),
+            "factor_proven_at": proven.factor_proven_at or session.factor_proven_at,
             "postponed_until": proven.postponed_until or session.postponed_until,
             **idle.moved_by_activity(session, now),
         }
@@ -137,6 +144,18 @@ class Sessions:
             SessionReauthenticated(acr=proven.acr, amr=session.amr, account_id=session.account_id, sid=session.sid),
         )
         return Opened(session, secret)
+
+    def password_asked(self, unit: Unit, session: Session, acr: str, asked_at: datetime) -> None:
+        """The account's password was right once more, in another tab; the secret that all tabs share stays."""
+        unit.execute(
+            update(Session)
+            .where(Session.id == session.id, Session.auth_time < asked_at, idle.live(self._clock.now()))
+            .values(auth_time=asked_at)
+        )
+        unit.refresh(session)
+        self._trail.record(
+            unit, SessionReauthenticated(acr=acr, amr=session.amr, account_id=session.account_id, sid=session.sid)
+        )
 
     def load_live(self, unit: Unit, secret: str | None, lock: bool = False) -> Session | None:
         """The live session of this cookie; None for none, an unknown one, and one that is over even if nobody ended it.

@@ -11,8 +11,9 @@ from idp.store.base import Base
 class Session(Base):
     """One person signed in with one browser.
 
-    `level` and `amr` say what was proven in it; `auth_time` moves when the password was asked. `postponed_until` is
-    set when the person postponed enrolment in this session, and answers that prompt until then.
+    `level` and `amr` say what was proven in it; `auth_time` moves when the password was asked, `factor_proven_at` when
+    a second factor that reaches the level was proven. `postponed_until` is set when the person postponed enrolment in
+    this session, and answers that prompt until then.
     """
 
     __tablename__ = "sessions"
@@ -28,6 +29,7 @@ class Session(Base):
     level: Mapped[int]
     amr: Mapped[list[str]]
     auth_time: Mapped[datetime]
+    factor_proven_at: Mapped[datetime | None]
     opened_at: Mapped[datetime]
     last_activity_at: Mapped[datetime]
     idle_timeout: Mapped[timedelta]

@@ -320,6 +320,7 @@ class Flow:
         proofs = Proofs(
             account_id=interaction.account_id,
             password=unspent and interaction.password_proven_at is not None,
+            password_age=now - interaction.password_proven_at if interaction.password_proven_at else None,
             factor_level=interaction.factor_level if unspent else None,
             has_postponed=unspent and interaction.postponed_until is not None and now < interaction.postponed_until,
             has_consented=interaction.consented,
@@ -388,6 +389,7 @@ class Flow:
             account_id=session.account_id,
             level=session.level,
             age=now - session.auth_time,
+            factor_age=now - session.factor_proven_at if session.factor_proven_at else None,
             has_postponed=session.postponed_until is not None and now < session.postponed_until,
             is_of_this_interaction=of_this_interaction,
         )
@@ -418,9 +420,12 @@ class Flow:
                 return self._go(present)
             interaction = present.interaction
             interaction.notice = None
-            for name, value in recorder(unit, present).items():
+            changes = recorder(unit, present)
+            for name, value in changes.items():
                 setattr(interaction, name, value)
             interaction.last_activity_at = self.clock.now()
+            if "factor_level" in changes:
+                interaction.factor_proven_at = interaction.last_activity_at if changes["factor_level"] else None
             unit.flush()  # the look below reads what was just proven
             return self._settle(unit, interaction, present.client, browser, present.pending)
 
@@ -453,15 +458,17 @@ class Flow:
             raise RuntimeError("proofs without an account")
         has_password = look.situation.proofs.password
         level = look.situation.reached_level
-        amr = (
-            ["pwd", *interaction.factor_amr]
-            if has_password or session is None
-            else list(dict.fromkeys([*session.amr, *interaction.factor_amr]))
-        )
+        only_here = session is None or (has_password and not look.situation.factor_was_proven_in_session)
+        methods = ["pwd"] if only_here or session is None else session.amr
+        amr = list(dict.fromkeys([*methods, *interaction.factor_amr]))
         auth_time = interaction.password_proven_at if has_password else session.auth_time if session else None
         if auth_time is None:
             raise RuntimeError("a session needs the moment the password was asked")
-        proven = Proven(level, self.acr.value(level), amr, auth_time, interaction.postponed_until)
+        # A weaker factor than the level that the session keeps says nothing about that level.
+        kept = live.level if live is not None and live.account_id == account.id else 0
+        is_whole = (look.situation.proofs.factor_level or 0) >= max(level, kept)
+        factor_proven_at = interaction.factor_proven_at if is_whole else None
+        proven = Proven(level, self.acr.value(level), amr, auth_time, interaction.postponed_until, factor_proven_at)
         if live is not None and live.account_id == account.id:
             again = self.sessions.reauthenticate(unit, live, proven)
             if again is not None:
@@ -489,8 +496,17 @@ class Flow:
             if short_by == "client":
                 return OutOfReach(look)
             if look.session is not None:
+                self._spend_password(unit, look, look.session)
                 self.sessions.touch(unit, look.session)
             return Completed(look, self._answer(unit, look))
+
+    def _spend_password(self, unit: Unit, look: Look, session: Session) -> None:
+        """A password that was right here, where another tab answered all that was due after it, is the session's."""
+        interaction = look.interaction
+        if look.situation.proofs.password and interaction.password_proven_at is not None:
+            interaction.session_id = session.id
+            acr = self.acr.value(session.level)
+            self.sessions.password_asked(unit, session, acr, interaction.password_proven_at)
 
     def deny(self, look: Look, browser: Browser) -> Completed | Advanced | Closed:
         """The person said no: the client hears `access_denied`, once."""

@@ -37,6 +37,7 @@ class Interaction(Base):
     verifying_method: Mapped[str | None] = mapped_column(String(20))
     factor_method: Mapped[str | None] = mapped_column(String(20))
     factor_level: Mapped[int | None]
+    factor_proven_at: Mapped[datetime | None]
     factor_amr: Mapped[list[str]] = mapped_column(default=list)
     postponed_until: Mapped[datetime | None]
     consented: Mapped[bool] = mapped_column(default=False)

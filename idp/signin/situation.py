@@ -37,6 +37,8 @@ class LiveSession:
     level: int
     age: timedelta
     """Since the password was asked."""
+    factor_age: timedelta | None = None
+    """Since a second factor that reaches its level was proven."""
     has_postponed: bool = False
     is_of_this_interaction: bool = False
     """It was opened, or authenticated again, by this very interaction."""
@@ -76,6 +78,7 @@ class Proofs:
     account_id: int | None = None
     """The account this interaction is pinned to."""
     password: bool = False
+    password_age: timedelta | None = None
     factor_level: int | None = None
     has_postponed: bool = False
     has_consented: bool = False
@@ -100,9 +103,22 @@ class Situation:
         return self.proofs.password or (self.session is not None and self.session.is_of_this_interaction)
 
     @property
+    def factor_was_proven_in_session(self) -> bool:
+        """True when, after the password here, the same account proved its factor in the live session: in another tab.
+
+        A session that proved it before this password counts for nothing here: `prompt=login` asks for everything.
+        """
+        session, proofs = self.session, self.proofs
+        if session is None or not proofs.password or session.account_id != proofs.account_id or session.level < 2:
+            return False
+        if session.factor_age is None or proofs.password_age is None:
+            return False
+        return session.factor_age < proofs.password_age
+
+    @property
     def reached_level(self) -> int:
         """The level that holds now; 0 when nobody is known."""
-        if self.proofs.password:
+        if self.proofs.password and not self.factor_was_proven_in_session:
             base = 1
         else:
             base = self.session.level if self.session else 0
@@ -110,8 +126,8 @@ class Situation:
 
     @property
     def has_proven_factor(self) -> bool:
-        """True when a second factor was proven: here, or in the session where no new password was asked."""
-        if self.proofs.factor_level is not None:
+        """True when a second factor was proven: here, or in the session and not before a password that is newer."""
+        if self.proofs.factor_level is not None or self.factor_was_proven_in_session:
             return True
         return not self.proofs.password and self.session is not None and self.session.level > 1
 

@@ -112,6 +112,9 @@ def upgrade() -> None:
 
     op.add_column("interactions", sa.Column("verifying_method", sa.String(length=20), nullable=True))
     op.add_column("interactions", sa.Column("notice", sa.String(length=60), nullable=True))
+    op.add_column("interactions", sa.Column("factor_proven_at", sa.DateTime(timezone=True), nullable=True))
+
+    op.add_column("sessions", sa.Column("factor_proven_at", sa.DateTime(timezone=True), nullable=True))
 
     op.add_column("organizations", sa.Column("service_desk_email", sa.String(length=254), nullable=True))
     op.add_column("organizations", sa.Column("brand_colour", sa.String(length=7), nullable=True))

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from idp.audit.events import CodeIssued, PasswordChecked
+from idp.audit.events import CodeIssued, PasswordChecked, SecondFactorChecked
 from tests.journeys.driver import MINUTE, World, acr
 
 SECOND = timedelta(seconds=1)
@@ -310,3 +310,61 @@ def test_level_of_one_tab_does_not_lower_that_of_another(world: World) -> None:
     second = visit.again(prompt="login", acr_values=acr(1)).identify(anna)
     assert second.prompt == "verify_second_factor"
     assert visit.again(prompt="none").tokens().claims["acr"] == acr(3)
+
+
+@pytest.mark.parametrize("asked", [{}, {"prompt": "login"}, {"max_age": "0"}], ids=str)
+def test_second_tab_at_the_code_goes_on_when_the_first_one_is_done(world: World, asked: dict[str, str]) -> None:
+    anna = world.person(totp=True)
+    first = world.visit().identify(anna)
+    second = first.again(world.party("rapportages"), **asked)
+    world.clock.move(SECOND)
+    at_second = world.clock.now()
+    second.identify(anna)
+    assert second.prompt == "verify_second_factor"
+    world.clock.move(SECOND)
+    assert first.prove(anna).tokens()
+    code_page = second.page
+    tokens = second.reload().tokens()
+    assert tokens.claims["acr"] == acr(3) and tokens.claims["amr"] == ["pwd", "otp", "mfa"]
+    assert tokens.claims["auth_time"] == int(at_second.timestamp())
+    assert code_page.submit({"code": world.code(anna)}, button="code-submit").heading == FINISHED
+    assert [event.details["outcome"] for event in world.events(SecondFactorChecked)] == ["right"]
+
+
+def test_same_code_in_the_second_tab_completes_it_and_is_not_paid_as_wrong(world: World) -> None:
+    anna = world.person(totp=True)
+    first = world.visit().identify(anna)
+    world.clock.move(SECOND)
+    second = first.again(world.party("rapportages")).identify(anna)
+    world.clock.move(SECOND)
+    first.prove(anna)
+    assert second.prove(anna).tokens().claims["sub"] == anna.sub
+    assert [event.details["outcome"] for event in world.events(SecondFactorChecked)] == ["right"]
+
+
+def test_second_tab_with_consent_goes_on_to_its_own_question(world: World) -> None:
+    anna = world.person(totp=True)
+    first = world.visit().identify(anna)
+    world.clock.move(SECOND)
+    second = first.again(world.party("derde", first_party=False)).identify(anna)
+    world.clock.move(SECOND)
+    first.prove(anna)
+    assert second.reload().prompt == "consent"
+    assert second.press("consent-allow").tokens().claims["amr"] == ["pwd", "otp", "mfa"]
+
+
+def test_session_from_before_the_password_proves_no_factor(world: World) -> None:
+    anna = world.person(totp=True)
+    visit = world.signed_in(anna)
+    world.clock.move(SECOND)
+    assert visit.again(prompt="login").identify(anna).reload().prompt == "verify_second_factor"
+
+
+def test_factor_of_another_account_proves_nothing_in_the_second_tab(world: World) -> None:
+    anna, bram = world.person(totp=True), world.person("bram", totp=True)
+    first = world.visit().identify(anna)
+    second = first.again(world.party("rapportages")).identify(bram)
+    world.clock.move(SECOND)
+    first.prove(anna)
+    assert second.reload().page.has("account-continue")
+    assert len(world.events(CodeIssued)) == 1

@@ -217,6 +217,8 @@ class Live:
     """The latest moment that certainly counts."""
     postponed: bool
     opened_by: set[str]
+    factor_at: datetime | None = None
+    """The latest moment at which a second factor that reaches its level may have been proven in it."""
     ended: bool = False
 
     def is_live(self, now: datetime) -> bool:
@@ -226,6 +228,10 @@ class Live:
     def is_certainly_live(self, now: datetime) -> bool:
         return self.is_live(now) and now < self.counted_at + IDLE
 
+    def answers_for(self, proven: Proven) -> bool:
+        """The person's factor was proven in it after the password of an attempt: that attempt is not asked for it."""
+        return None not in (self.factor_at, proven.password_at) and self.factor_at > proven.password_at
+
 
 @dataclass
 class Proven:
@@ -233,6 +239,7 @@ class Proven:
 
     password_at: datetime | None = None
     level: int = 0
+    factor_at: datetime | None = None
     used: tuple[Held, int] | None = None
     postponed: bool = False
     allowed: bool = False
@@ -358,8 +365,8 @@ class Model:
             for step in (present - 1, present, present + 1):
                 if step > held.last_step and held.code(step) == code:
                     level = TOTP_LEVEL if method == "totp" else PAPER_LEVEL
-                    if level > proven.level:
-                        proven.level, proven.used = level, (held, step)
+                    if level >= proven.level:
+                        proven.level, proven.used, proven.factor_at = level, (held, step), self.now
 
     def _confirms(self, question: str, interaction: Interaction, form: Mapping[str, str]) -> bool:
         asked = self.confirms.get(form.get("confirm", ""))
@@ -388,7 +395,7 @@ class Model:
         assert steps, f"enrolled without a right code: {where}"
         held.last_step = max(steps)
         person.enrolled[method] = held
-        proven.level = max(proven.level, TOTP_LEVEL if method == "totp" else PAPER_LEVEL)
+        proven.level, proven.factor_at = max(proven.level, TOTP_LEVEL if method == "totp" else PAPER_LEVEL), self.now
 
     def session_opened(self, browser: Browser, interaction: Interaction, cookie: str) -> None:
         """A session cookie was set in answer to a form of this interaction."""
@@ -404,12 +411,13 @@ class Model:
         assert not swapped or interaction.leaves_session, f"somebody else's session was swapped silently: {where}"
         if proven.password_at is None:
             assert same and not self._asks_identity_again(interaction, same), f"session without a password: {where}"
+        answers = same is not None and same.answers_for(proven)
         if person.enrolled:
-            assert proven.level, f"session without the second factor: {where}"
+            assert proven.level or answers, f"session without the second factor: {where}"
         elif person.must_enrol(now):
             put_off = proven.postponed or (same is not None and same.postponed)
             assert put_off and now < DEADLINE, f"session although enrolment was due: {where}"
-        reached = max(proven.level, 1, same.level if same and proven.password_at is None else 0)
+        reached = max(proven.level, 1, same.level if same and (proven.password_at is None or answers) else 0)
         assert request.demanded > TOTP_LEVEL or reached >= request.demanded, f"session below the level: {where}"
         kept = same.level if same else 0
         assert level == max(reached, kept), f"a level of {level}, that was not reached: {where}"
@@ -423,7 +431,8 @@ class Model:
         opened_at = same.opened_at if same else now
         if before is not None and not same:
             before.ended = True
-        browser.session = Live(person, level, auth_time, opened_at, now, now, postponed, opened_by)
+        factor_at = proven.factor_at if proven.level >= level else same.factor_at if same else None
+        browser.session = Live(person, level, auth_time, opened_at, now, now, postponed, opened_by, factor_at)
         # Spent: from now on only the session speaks for the person.
         allowed = {each: interaction.proofs[each].allowed for each in interaction.proofs}
         interaction.proofs = {each: Proven(allowed=allowed[each]) for each in allowed}
@@ -441,6 +450,12 @@ class Model:
         self._codes.add(sent["code"])
         assert session is not None, f"code without a live session: {where}"
         assert session.person is person, f"code for somebody else than {session.person.username}: {where}"
+        if interaction is not None and (password_at := interaction.proven(person).password_at) is not None:
+            # Another tab answered what was due after the password here: the password is the session's.
+            answers = session.answers_for(interaction.proven(person))
+            assert answers or not person.enrolled, f"code with a factor from before the password: {where}"
+            session.auth_time = max(session.auth_time, password_at)
+            session.opened_by.add(interaction.id)
         assert (claimed.level, claimed.auth_time) == (session.level, session.auth_time), f"level or auth_time: {where}"
         if interaction is not None:
             assert interaction.browser is browser and not interaction.closed, (

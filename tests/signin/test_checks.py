@@ -1,12 +1,13 @@
 """What may be answered, and what is left when nothing is to be asked: `may_postpone` and `shortfall`."""
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from idp.signin.checks import may_postpone, shortfall
+from idp.signin.checks import has_credential_but_none_proven, may_postpone, shortfall, unproven_before_enrolment
 from idp.signin.situation import Asked, Enrolled, LiveSession, Person, Proofs, Situation
 
 TOTP = Enrolled("totp", reaches=3, is_usable=True)
@@ -92,3 +93,45 @@ def test_shortfall_names_who_demanded_more_than_was_reached(asked: Asked, reache
 
 def test_shortfall_of_a_higher_session_when_the_password_alone_was_proven_again_counts_the_password_alone() -> None:
     assert falling_short(Asked(client_minimum=3), password=True, session=3) == "client"
+
+
+ANNA, BRAM = 1, 2
+NOW, EARLIER = timedelta(seconds=1), timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("account", "level", "factor_age", "password_age", "password", "counts"),
+    [
+        pytest.param(ANNA, 3, NOW, EARLIER, True, True, id="factor after the password"),
+        pytest.param(ANNA, 2, NOW, EARLIER, True, True, id="a factor of the lower level"),
+        pytest.param(ANNA, 3, EARLIER, NOW, True, False, id="factor before the password"),
+        pytest.param(ANNA, 3, NOW, NOW, True, False, id="factor not after the password"),
+        pytest.param(BRAM, 3, NOW, EARLIER, True, False, id="somebody else's session"),
+        pytest.param(ANNA, 1, NOW, EARLIER, True, False, id="session of the password alone"),
+        pytest.param(ANNA, 3, None, EARLIER, True, False, id="no factor at any known moment"),
+        pytest.param(ANNA, 3, NOW, None, True, False, id="password at no known moment"),
+        pytest.param(ANNA, 3, NOW, EARLIER, False, False, id="no password here"),
+    ],
+)
+def test_factor_of_the_live_session_counts_only_when_the_same_account_proved_it_after_the_password(
+    account: int,
+    level: int,
+    factor_age: timedelta | None,
+    password_age: timedelta | None,
+    password: bool,
+    counts: bool,
+) -> None:
+    situation = Situation(
+        session=LiveSession(account, level, EARLIER, factor_age=factor_age),
+        proofs=Proofs(account_id=ANNA, password=password, password_age=password_age),
+        person=Person(ANNA, enrolled=(TOTP,)),
+    )
+    assert situation.factor_was_proven_in_session is counts
+    if password:
+        assert situation.reached_level == (level if counts else 1)
+        assert situation.has_proven_factor is counts
+        assert has_credential_but_none_proven(situation) is not counts
+    assert unproven_before_enrolment(replace(situation, asked=Asked(requested_levels=(4,)), person=CAN_GO_HIGHER))
+
+
+CAN_GO_HIGHER = Person(ANNA, enrolled=(TOTP,), can_enrol=(("passkey", 4),))
