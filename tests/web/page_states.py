@@ -1,14 +1,16 @@
 """Every page in every state it has, as the views would show it, and a small application that serves them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from types import MappingProxyType
 
 import segno
 from flask import Flask, Response, abort
 
 from idp.kernel.resources import folder
+from idp.mail.post import MailState
+from idp.signin.answers.sending import OnItsWay
 from idp.web.pages import FRAME_KEY, ErrorText, FrameOrganization, init_pages, render
 from idp.web.texts import masked_address
 
@@ -70,6 +72,8 @@ _CHOOSE = _FORM | {
     "email_offered": True,
     "email_masked": masked_address("jan@voorbeeld.nl"),
     "email_missing": False,
+    "email_shared": False,
+    "after_reset": False,
     "postpone_offered": True,
     "postpone_until": DEADLINE,
     "today": TODAY,
@@ -94,8 +98,37 @@ _VERIFY = _FORM | {
     "org_code": "10234",
     "issuer_name": "Atosi",
     "restart_url": "/stay",
-    "other_methods": False,
+    "other_methods_url": None,
     "tries_left": None,
+}
+_MAIL_SENT = OnItsWay("jan@voorbeeld.nl", MailState.SENT, UNTIL + timedelta(minutes=10), None, None)
+_MAIL = _FORM | {
+    "username": "j.jansen",
+    "org_code": "10234",
+    "restart_url": "/stay",
+    "sending": _MAIL_SENT,
+    "address_masked": masked_address("jan@voorbeeld.nl"),
+    "zone": "Europe/Amsterdam",
+    "notice": None,
+    "other_url": "/stay",
+    "other_methods_url": None,
+    "tries_left": None,
+}
+
+
+def _sending(**changes: object) -> dict[str, object]:
+    return {"sending": replace(_MAIL_SENT, **changes)}  # type: ignore[arg-type]
+
+
+_METHODS = _FORM | {
+    "username": "j.jansen",
+    "org_code": "10234",
+    "restart_url": "/stay",
+    "issuer_name": "Atosi",
+    "methods": [
+        {"name": "totp", "title": "method.totp", "address": None},
+        {"name": "email", "title": "method.email", "address": masked_address("jan@voorbeeld.nl")},
+    ],
 }
 _CONSENT = _FORM | {
     "app_name": "Rapportages",
@@ -123,6 +156,7 @@ def _error(field: str, key: str, **params: object) -> dict[str, object]:
 def _states() -> list[PageState]:
     identify, choose = "signin/identify.html", "signin/enrol_choose.html"
     enrol, verify = "factors/totp/enrol.html", "factors/totp/verify.html"
+    enrol_mail, verify_mail = "factors/email/enrol.html", "factors/email/verify.html"
     expired: dict[str, object] = {"app_name": "Atosi", "restart_url": None, "app_url": None}
     known = {"organisation": "10234", "username": "j.jansen", "remember": True}
     page = PageState
@@ -152,6 +186,7 @@ def _states() -> list[PageState]:
             "choose-no-address", choose, _CHOOSE | {"email_offered": False, "email_masked": None, "email_missing": True}
         ),
         page("choose-email-only", choose, _CHOOSE | {"totp_offered": False}),
+        page("choose-shared-address", choose, _CHOOSE | {"email_shared": True}),
         page("choose-reminder", choose, _CHOOSE | {"reminder_days": 20}),
         page("choose-reminder-one-day", choose, _CHOOSE | {"reminder_days": 1}),
         page("choose-last-day", choose, _CHOOSE | {"last_day": True, "reminder_days": 0, "today": DEADLINE}),
@@ -179,7 +214,37 @@ def _states() -> list[PageState]:
             page(f"enrol-error-{name}", enrol, _ENROL | _error("code", f"code.error.{name}"))
             for name in ("empty", "wrong", "wrong_again_enrolling", "used", "long", "chars")
         ),
+        page("enrol-mail", enrol_mail, _MAIL),
+        page("enrol-mail-sending", enrol_mail, _MAIL | _sending(mail=MailState.WAITING, next_at=UNTIL, limit="pause")),
+        page("enrol-mail-failing", enrol_mail, _MAIL | _sending(mail=MailState.FAILING)),
+        page("enrol-mail-none-sent", enrol_mail, _MAIL | _sending(mail=None, valid_until=None)),
+        page("enrol-mail-too-many", enrol_mail, _MAIL | _sending(next_at=UNTIL, limit="hour")),
+        page("enrol-mail-error-wrong", enrol_mail, _MAIL | _error("code", "code.error.wrong_mail")),
+        page("verify-mail", verify_mail, _MAIL),
+        page("verify-mail-other-method", verify_mail, _MAIL | {"other_methods_url": "/stay"}),
+        page("verify-mail-resent", verify_mail, _MAIL | {"notice": "code.notice.resent"}),
+        page(
+            "verify-mail-too-early",
+            verify_mail,
+            _MAIL | _sending(next_at=UNTIL, limit="pause") | {"notice": "code.notice.too_early"},
+        ),
+        page("verify-mail-failing", verify_mail, _MAIL | _sending(mail=MailState.FAILING)),
+        page("verify-mail-none-sent", verify_mail, _MAIL | _sending(mail=None, valid_until=None)),
+        page("verify-mail-error-wrong", verify_mail, _MAIL | _error("code", "code.error.wrong_mail", tries_left=2)),
+        page("choose-method", "signin/choose_method.html", _METHODS),
+        page(
+            "choose-method-error-none",
+            "signin/choose_method.html",
+            _METHODS | _error("method", "choose.error.none"),
+        ),
+        page(
+            "enrolment-closed",
+            "signin/enrolment_closed.html",
+            {"username": "j.jansen", "org_code": "10234", "restart_url": "/stay"},
+            403,
+        ),
         page("verify", verify, _VERIFY),
+        page("verify-other-method", verify, _VERIFY | {"other_methods_url": "/stay"}),
         page("verify-error-wrong", verify, _VERIFY | _error("code", "code.error.wrong")),
         page("verify-error-wrong-again", verify, _VERIFY | _error("code", "code.error.wrong_again")),
         page("verify-error-tries-left", verify, _VERIFY | {"tries_left": 2} | _error("code", "code.error.wrong")),
@@ -196,10 +261,16 @@ def _states() -> list[PageState]:
             page(
                 f"wait-{kind}",
                 "signin/wait.html",
-                {"kind": kind, "until": UNTIL, "zone": "Europe/Amsterdam", "retry_url": "/stay"},
+                {
+                    "kind": kind,
+                    "until": UNTIL,
+                    "zone": "Europe/Amsterdam",
+                    "retry_url": "/stay",
+                    "other_methods_url": other,
+                },
                 429,
             )
-            for kind in ("password", "code")
+            for kind, other in (("password", None), ("code", "/stay"))
         ),
         page("blocked", "signin/blocked.html", {"restart_url": "/stay"}, 403),
         page("consent", "signin/consent.html", _CONSENT),
