@@ -82,7 +82,8 @@ class Devices:
         last_used_at = unit.scalar(query)
         return last_used_at is not None and last_used_at > since
 
-    def forget(self, unit: Unit, account_id: int) -> int:
+    @staticmethod
+    def forget(unit: Unit, account_id: int) -> int:
         """No device is known for the account any more; how many were."""
         statement = delete(KnownDevice).where(KnownDevice.account_id == account_id).returning(KnownDevice.device_hash)
         return len(unit.execute(statement.execution_options(synchronize_session=False)).all())
