@@ -25,6 +25,7 @@ from granian.server import Server
 from idp import create_app
 from idp.cli import logs
 from idp.cli.base import Command, Failure, State, pass_state
+from idp.jobs.campaign_mails import CampaignMails
 from idp.jobs.schedule import mail_tasks, tasks
 from idp.jobs.send_mail import MailSender
 from idp.jobs.worker import Worker, run_together
@@ -114,6 +115,8 @@ def worker(state: State, /, until_stdin_closes: bool, application: str | None) -
 def _workers(app: Flask, services: Services, stopping: Event) -> list[Worker]:
     """Mail has one for itself: a relay that hangs keeps nothing else from being done."""
     settings = services.settings
+    relay = Relay(settings.mail, settings.issuer) if settings.mail is not None else None
+    campaign_mails = CampaignMails(services.units, services.clock, services.post, services.correspondence)
     every = tasks(
         services.units,
         services.clock,
@@ -121,8 +124,8 @@ def _workers(app: Flask, services: Services, stopping: Event) -> list[Worker]:
         services.derived_keys,
         settings.sign_in.request_lifetime,
         settings.sign_in.known_device_lifetime,
+        campaign_mails if relay is not None else None,
     )
-    relay = Relay(settings.mail, settings.issuer) if settings.mail is not None else None
     sender = MailSender(services.units, services.clock, services.post, relay)
     return [
         Worker(each, services.clock, app.app_context, stopping) for each in (every, mail_tasks(sender, stopping.is_set))

@@ -4,6 +4,7 @@
     schedule.py               the tasks, and how often each is due
     send_mail.py              hands letters from the outbox to the mail relay, in a thread of its own
     after_restore.py          asked for once: nothing that a backup brought to life again counts
+    campaign_mails.py         tells people by mail that their last day for postponing comes near
     sweep_idle_sessions.py    ends sessions that are over by the clock, so that their clients are told
     purge_expired.py          deletes what nobody needs any more; how long every table keeps its rows
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from idp.audit.chain import link
+from idp.jobs.campaign_mails import CampaignMails
 from idp.jobs.purge_expired import purge
 from idp.jobs.send_mail import MailSender
 from idp.jobs.sweep_idle_sessions import sweep
@@ -16,6 +17,8 @@ from idp.store.units import UnitsOfWork
 # Clients hear of an idle session within 5 seconds (p95): most of that time is for the network.
 SWEEP_EVERY = timedelta(seconds=1)
 PURGE_EVERY = timedelta(hours=1)
+# Somewhere it is 8:00 every quarter of an hour.
+CAMPAIGN_MAILS_EVERY = timedelta(minutes=10)
 # Somebody waits for the code that is in it.
 MAIL_EVERY = timedelta(milliseconds=300)
 # What is not in the chain of the audit trail yet could still be changed unseen.
@@ -30,12 +33,15 @@ def tasks(
     keys: DerivedKeys,
     request_lifetime: timedelta,
     known_device_lifetime: timedelta,
+    campaign_mails: CampaignMails | None,
 ) -> Sequence[Task]:
-    """In this order, when several are due."""
+    """In this order, when several are due. Without `campaign_mails`, where no mail is sent at all, nobody is told."""
+    telling = () if campaign_mails is None else (campaign_mails.run,)
     return (
         Task("end idle sessions", SWEEP_EVERY, lambda: sweep(units, sessions)),
         Task("link the audit trail", LINK_EVERY, lambda: link(units, keys)),
         Task("link all of the audit trail", LINK_EVERYTHING_EVERY, lambda: link(units, keys, everything=True)),
+        *(Task("tell of the last day for postponing", CAMPAIGN_MAILS_EVERY, tell) for tell in telling),
         Task(
             "delete what is expired", PURGE_EVERY, lambda: purge(units, clock, request_lifetime, known_device_lifetime)
         ),
