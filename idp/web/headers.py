@@ -3,15 +3,26 @@
 The policy allows nothing but our own style, script and images, and forms to ourselves. Browsers apply `form-action` to
 the whole chain of redirects after a form POST, so flows end by a 200 hand-off page, and the page that carries a
 `form_post` response goes without `form-action`.
+
+Pages that an application may open in a window of its own leave that window its opener (docs/decisions/0014); all others
+are cut off from whoever opened them.
 """
 
-from flask import Response, g
+from flask import Response, g, request
 
 POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'none'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
 FORMS_TO_OURSELVES = "; form-action 'self'"
+# Where an application sends a window, up to the page that leads back to it.
+IN_A_WINDOW_OF_THE_APPLICATION = frozenset(
+    f"idp.{name}"
+    for name in (
+        *("authorize", "authorize_post", "show", "answer", "restart", "leave"),
+        *("end_session", "end_session_post", "end_session_confirm"),
+    )
+)
 
 
 def allow_form_to_client() -> None:
@@ -27,7 +38,8 @@ def set_headers(response: Response) -> Response:
     headers["Referrer-Policy"] = "no-referrer"
     headers["X-Content-Type-Options"] = "nosniff"
     headers["X-Frame-Options"] = "DENY"
-    headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    keeps_opener = request.endpoint in IN_A_WINDOW_OF_THE_APPLICATION
+    headers["Cross-Origin-Opener-Policy"] = "unsafe-none" if keeps_opener else "same-origin"
     headers["Cross-Origin-Resource-Policy"] = "same-origin"
     headers["Permissions-Policy"] = "camera=(), geolocation=(), microphone=()"
     if g.get("is_secure"):

@@ -35,6 +35,7 @@ What a browser can prove about these pages, and where it is proven (`page` is `t
     unregistered redirect URI, foreign link             test_interruptions
     console, policy, other origins, inline code         watch, visitor.Tab.at
     applications that lead on; form_post                test_leaving
+    a window of the application keeps its opener        test_windows
     weight of the first page                            test_every_page, page
     languages and words                                 tests/web/test_texts.py
 

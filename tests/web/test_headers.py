@@ -14,7 +14,6 @@ ALWAYS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Strict-Transport-Security": "max-age=31536000",
@@ -37,6 +36,7 @@ def _policy(response: TestResponse) -> dict[str, str]:
 
 
 def _check(response: TestResponse, what: str) -> None:
+    assert response.headers["Cross-Origin-Opener-Policy"] in ("same-origin", "unsafe-none"), what
     for name, value in ALWAYS.items():
         assert response.headers.getlist(name) == [value], (what, name)
     policy = _policy(response)
@@ -150,3 +150,12 @@ def test_every_response_has_a_code_of_its_own(provider: Provider) -> None:
 
 def test_code_of_the_request_cannot_be_chosen_from_outside(provider: Provider) -> None:
     assert provider.get("/", {"X-Request-Id": "ABCD-EF"}).headers["X-Request-Id"] != "ABCD-EF"
+
+
+def test_only_pages_that_an_application_opens_in_a_window_leave_it_its_opener(provider: Provider) -> None:
+    browser = provider.browser()
+    browser.sign_in(provider.client(), provider.somebody(totp=True))
+    for response in (*browser.seen, browser.get("/authorize"), browser.get("/end_session")):
+        assert response.headers["Cross-Origin-Opener-Policy"] == "unsafe-none", response.request.path
+    for path in ("/", "/nowhere", "/jwks", "/userinfo", "/health/live"):
+        assert browser.get(path).headers["Cross-Origin-Opener-Policy"] == "same-origin", path
