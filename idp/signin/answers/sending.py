@@ -4,7 +4,7 @@ A mail goes out on a POST only: of the password, of the chosen method, or of "se
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session as Unit
@@ -27,7 +27,7 @@ TOO_EARLY = "code.notice.too_early"
 class OnItsWay:
     """What the page of a code tells. `mail` is None when nothing live was sent in this browser.
 
-    `next_at`: when the next code can be asked for, None when now; `limit` is why not before.
+    `next_at`: when the next code can be asked for, `seconds_left` from now, None when now; `limit` is why not before.
     """
 
     address: str
@@ -35,6 +35,7 @@ class OnItsWay:
     valid_until: datetime | None
     next_at: datetime | None
     limit: str | None
+    seconds_left: int = 0
 
 
 class Sending:
@@ -69,7 +70,9 @@ class Sending:
         with self._answering.units.reading() as unit:
             sending = factor.sending(unit, occasion(look, purpose), address, look.now)
             mail = None if sending.message_id is None else self._post.state(unit, sending.message_id)
-        return OnItsWay(address, mail, sending.valid_until, sending.next_at, sending.limit)
+        wait = sending.next_at - look.now if sending.next_at else timedelta(0)
+        seconds_left = -(-wait // timedelta(seconds=1))
+        return OnItsWay(address, mail, sending.valid_until, sending.next_at, sending.limit, seconds_left)
 
     def live(self, look: Look, factor: SecondFactor, purpose: Purpose) -> tuple[SentCode, ...]:
         """The codes that an answer is compared with."""

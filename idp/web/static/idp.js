@@ -58,6 +58,32 @@ for (const button of document.querySelectorAll("button[data-copies]")) {
   button.hidden = false;
 }
 
+/* Until a new code can be asked for: seconds instead of a clock time, spoken once, when there are none left. */
+for (const line of document.querySelectorAll("[data-until]")) {
+  const told = document.querySelector(`[data-told-of="${line.id}"]`);
+  /* The clock of the device may be wrong: what counts is how long the server says it takes. */
+  const ends = performance.now() + Number(line.dataset.seconds) * 1000;
+  const tick = () => {
+    const seconds = Math.ceil((ends - performance.now()) / 1000);
+    if (seconds > 0) {
+      line.textContent = line.dataset.text.replace("[seconds]", String(seconds));
+      return;
+    }
+    clearInterval(timer);
+    line.textContent = line.dataset.now;
+    told.textContent = line.dataset.now;
+  };
+  const timer = setInterval(tick, 1000);
+  tick();
+}
+
+/* A mail that is on its way: the page asks once whether it left, unless somebody is typing. */
+if (document.querySelector('#mail-state[data-state="waiting"]')) {
+  setTimeout(() => {
+    if (!document.getElementById("code").value) location.reload();
+  }, 5000);
+}
+
 /* The other language is another page: what was typed and chosen goes along, never a password (shown or not). */
 const TYPED = "typed";
 const fields = () => document.querySelectorAll("input[id]:not([type=hidden], [autocomplete=current-password])");
