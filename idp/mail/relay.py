@@ -15,6 +15,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, parseaddr
+from ipaddress import ip_address
 from threading import Event, Thread
 from typing import Any
 from urllib.parse import urlsplit
@@ -120,8 +121,8 @@ class Relay(flask_mail.Mail):
     def __init__(self, settings: MailSettings, issuer: str) -> None:
         super().__init__()
         self._settings = settings
-        # The host of the issuer names this machine to the relay and stands in each Message-ID.
-        self._host = _ascii_domain(urlsplit(issuer).hostname or "localhost")
+        # It names this machine to the relay and stands in each Message-ID.
+        self._host = _host_of(issuer)
         self._sender = parseaddr(settings.sender)[1]
         self._context = None if settings.tls == "none" else ssl.create_default_context()
         self.state = self.init_mail(
@@ -185,6 +186,15 @@ def ascii_address(address: str) -> str:
     if not written.isascii() or not written.isprintable() or " " in written or not local or not domain:
         raise UnusableAddress
     return written
+
+
+def _host_of(issuer: str) -> str:
+    """The host of a URL as mail writes it: an address stands in brackets (RFC 5321 4.1.3)."""
+    host = urlsplit(issuer).hostname or "localhost"
+    try:
+        return f"[IPv6:{host}]" if ip_address(host).version == 6 else f"[{host}]"
+    except ValueError:
+        return _ascii_domain(host)
 
 
 def _ascii_domain(domain: str) -> str:

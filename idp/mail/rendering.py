@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
 from idp.kernel.resources import folder
 from idp.mail.letters import Letter, one_line
@@ -54,13 +55,21 @@ _SUBJECTS = {
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(folder("templates") / "mail"),
         autoescape=select_autoescape(["html"], default=False),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["bold"] = _bold
+    return environment
+
+
+def _bold(sentence: str, part: str) -> Markup:
+    """HTML of the sentence, with the part of it that people look for in bold type."""
+    bold = Markup("<b>{}</b>").format(part)
+    return escape(sentence).replace(escape(part), bold) if part else escape(sentence)
 
 
 def _slots(texts: Texts, facts: Mapping[str, Any]) -> dict[str, Any]:

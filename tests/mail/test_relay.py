@@ -13,6 +13,7 @@ from idp.mail.failures import NotSent, UnusableAddress
 from idp.mail.letters import Letter
 from idp.mail.post import SealedLetter
 from idp.mail.relay import Relay, ascii_address
+from idp.settings import MailSettings
 from tests.mail.conftest import MakeRelay
 from tests.mail.letters_of_all_kinds import AT, CODE, DESK, TO, code_letter, every_letter
 from tests.services.certificates import Authority
@@ -193,6 +194,17 @@ def test_answer_of_the_relay_is_kept_as_its_number_alone(
     assert smtp.messages == []
 
 
+def test_relay_that_asks_for_a_login_gets_it_once_the_connection_is_encrypted(
+    trusted: Authority, certificates: Path, make_relay: MakeRelay
+) -> None:
+    context = trusted.server_context("127.0.0.1", certificates)
+    with SmtpServer(context, login=("idp", "a long password of the relay")) as smtp:
+        send(make_relay(smtp.port, tls="starttls", username="idp", password="a long password of the relay"))
+        why = failure(make_relay(smtp.port, tls="starttls", username="idp", password="another password"))
+        assert (why.detail, why.is_final) == ("login refused 535", False)
+        assert received(smtp).encrypted
+
+
 def test_login_that_the_relay_does_not_offer_is_tried_again(smtp: SmtpServer, make_relay: MakeRelay) -> None:
     why = failure(make_relay(smtp.port, username="idp", password="secret"))
     assert (why.detail, why.is_final) == ("relay lacks what is needed", False)
@@ -246,3 +258,17 @@ def test_relay_that_takes_nothing_unencrypted_is_tried_again(
     with SmtpServer(authority.server_context("127.0.0.1", certificates)) as smtp:
         why = failure(make_relay(smtp.port))
         assert (why.detail, why.is_final) == ("relay answered 530", False)
+
+
+@pytest.mark.parametrize(
+    ("issuer", "host"),
+    [
+        ("https://login.example/tenant", "login.example"),
+        ("http://127.0.0.1:8000", "[127.0.0.1]"),
+        ("http://[::1]:8000", "[IPv6:::1]"),
+    ],
+)
+def test_host_of_the_issuer_ends_each_message_id(issuer: str, host: str) -> None:
+    relay = Relay(MailSettings(host="127.0.0.1", tls="none", sender="no-reply@login.example"), issuer)
+    message = relay.message(SealedLetter(code_letter(), "a-reference"), AT)
+    assert f"\r\nMessage-ID: <a-reference@{host}>\r\n" in message.as_bytes().decode()

@@ -16,7 +16,7 @@ from email.parser import BytesParser
 from types import TracebackType
 
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from tests import canary
 from tests.services.ports import LOOPBACK, free_port
@@ -56,10 +56,15 @@ class SmtpServer:
     and not kept. `recipient_answer`, when set, is what it says to each receiver, whose address takes the place of `{}`.
     `before_answer` runs when a message has arrived, before anything is said about it.
     With `tls` the server offers STARTTLS and takes no message without it, or speaks TLS from the first byte when
-    `from_the_start`.
+    `from_the_start`. With `login`, a user name and its password, nobody else hands in a message.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None, from_the_start: bool = False) -> None:
+    def __init__(
+        self,
+        tls: ssl.SSLContext | None = None,
+        from_the_start: bool = False,
+        login: tuple[str, str] | None = None,
+    ) -> None:
         self.host = LOOPBACK
         self.port = 0
         self.answer = ACCEPTED
@@ -67,6 +72,7 @@ class SmtpServer:
         self.before_answer: Callable[[], object] = lambda: None
         self._tls = tls
         self._from_the_start = from_the_start
+        self._login = login
         self._received: list[ReceivedMessage] = []
         self._arrival = threading.Condition()
         self._controller: Controller | None = None
@@ -84,6 +90,9 @@ class SmtpServer:
                 ssl_context=self._tls if self._from_the_start else None,
                 tls_context=None if self._from_the_start else self._tls,
                 require_starttls=self._tls is not None and not self._from_the_start,
+                authenticator=self._authenticate if self._login else None,
+                auth_required=self._login is not None,
+                auth_require_tls=self._login is None or not self._from_the_start,
             )
             try:
                 controller.start()
@@ -123,6 +132,12 @@ class SmtpServer:
         """The messages kept so far are forgotten."""
         with self._arrival:
             self._received.clear()
+
+    def _authenticate(
+        self, server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: object
+    ) -> AuthResult:
+        given = (data.login, data.password) if isinstance(data, LoginPassword) else ()
+        return AuthResult(success=given == tuple(part.encode() for part in self._login or ()), handled=False)
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
