@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.correspondence import Correspondence, distinct, language_of
+from idp.accounts.devices import Devices
 from idp.accounts.identify import UNKNOWN_DEVICE
 from idp.accounts.models import Account, KnownDevice, Reset
 from idp.admin import extensions
@@ -120,7 +121,7 @@ class ServiceDesk:
             account.reset_at = account.proofs_void_before = account.updated_at = now
             account.enrolment_open_until = now + self._times.window
             self._sessions.end_all_of(unit, account.id, "credential_reset")
-            unit.execute(delete(KnownDevice).where(KnownDevice.account_id == account.id))
+            Devices.forget(unit, account.id)
             live = (SentCode.account_id == account.id, SentCode.used_at.is_(None))
             _set(unit, live, SentCode.id, used_at=now)
             self._write(unit, account, letters.second_factor_reset, withdrawn, now)

@@ -190,8 +190,8 @@ def _sentences(shown: ShownPerson, clock: Clock) -> list[str]:
         told.append("the reset can still be undone")
     if account.postpone_extended_until is not None:
         told.append(f"extension until {account.postpone_extended_until}")
-    for wait in shown.waits:
-        told.append(f"has to wait after wrong {'passwords' if wait.kind == 'password' else 'codes'}")
+    for kind in sorted({wait.kind for wait in shown.waits}):
+        told.append(f"has to wait after wrong {'passwords' if kind == 'password' else 'codes'}")
     if any(method.is_disabled for method in shown.methods):
         told.append("a second factor is disabled after too many wrong codes: only a reset helps")
     if account.password_hash is None:
