@@ -8,6 +8,8 @@ responses.py      authorization responses as redirect, hand-off page or form
 token.py userinfo.py discovery.py end_session.py health.py home.py
 cookies.py        names and attributes of every cookie
 csrf.py           the token in every form
+appearance.py     the frame of an organisation's pages; its stylesheet and logo
+theme.py          one brand colour becomes colours that everybody can read
 headers.py        security headers, the content security policy
 device.py         what a browser says it is
 request_log.py    the code of each request, and its line in the log

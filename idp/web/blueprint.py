@@ -3,7 +3,7 @@
 from flask import Blueprint, request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
-from idp.web import authorize, discovery, end_session, health, home, signin, token, userinfo
+from idp.web import appearance, authorize, discovery, end_session, health, home, signin, token, userinfo
 
 ROUTES = (
     ("/authorize", "authorize", authorize.authorize, ("GET",)),
@@ -19,6 +19,8 @@ ROUTES = (
     ("/s/<interaction_id>/leave", "leave", signin.leave, ("GET",)),
     ("/s/<interaction_id>/<prompt>", "show", signin.show, ("GET",)),
     ("/s/<interaction_id>/<prompt>", "answer", signin.answer, ("POST",)),
+    ("/t/<org_code>/theme.<digest>.css", "own_look", appearance.own_look, ("GET",)),
+    ("/t/<org_code>/logo-<any(light,dark):variant>.<digest>.png", "own_logo", appearance.own_logo, ("GET",)),
     ("/health/live", "live", health.live, ("GET",)),
     ("/health/ready", "ready", health.ready, ("GET",)),
     ("/", "home", home.home, ("GET",)),

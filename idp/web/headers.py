@@ -25,6 +25,14 @@ IN_A_WINDOW_OF_THE_APPLICATION = frozenset(
 )
 
 
+PICTURE_ONLY = "sandbox; default-src 'none'"
+
+
+def show_as_picture_only() -> None:
+    """This response is a picture that others gave us: opened by itself it loads, runs and sends nothing."""
+    g.policy = PICTURE_ONLY
+
+
 def allow_form_to_client() -> None:
     """This response posts a form to a client's redirect URI."""
     g.forms_leave = True
@@ -33,7 +41,8 @@ def allow_form_to_client() -> None:
 def set_headers(response: Response) -> Response:
     """Every response says how browsers have to treat it."""
     headers = response.headers
-    headers["Content-Security-Policy"] = POLICY + ("" if g.get("forms_leave") else FORMS_TO_OURSELVES)
+    own_policy = POLICY + ("" if g.get("forms_leave") else FORMS_TO_OURSELVES)
+    headers["Content-Security-Policy"] = g.get("policy", own_policy)
     headers.setdefault("Cache-Control", "no-store")
     headers["Referrer-Policy"] = "no-referrer"
     headers["X-Content-Type-Options"] = "nosniff"

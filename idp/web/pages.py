@@ -22,13 +22,36 @@ _LANGUAGE_COOKIE_SECONDS = 365 * 24 * 3600
 
 
 @dataclass(frozen=True)
+class Logo:
+    """A logo in the frame, 40 CSS pixels high; `dark_url` is for dark pages, where the other may not be seen."""
+
+    url: str
+    width: int
+    dark_url: str | None = None
+    dark_width: int = 0
+
+
+@dataclass(frozen=True)
 class FrameOrganization:
-    """Whose name and service desk stand in the frame of a page. `service_desk_hours` may be empty."""
+    """Whose name and service desk stand in the frame of a page. `service_desk_hours` may be empty.
+
+    The others are there once the organisation of the person is known, and only if it has them. `own_texts` are plain
+    sentences by language and slot.
+    """
 
     name: str
     service_desk_phone: str
     service_desk_hours: str = ""
     idle_minutes: int = 30
+    organization_name: str = ""
+    theme_url: str | None = None
+    logo: Logo | None = None
+    privacy_uri: str | None = None
+    own_texts: Mapping[str, Mapping[str, str]] = dataclasses.field(default_factory=dict)
+
+    def own_text(self, slot: str) -> str | None:
+        """The organisation's own sentence for this slot, in the language of the request; None when it has none."""
+        return self.own_texts.get(texts.language(), {}).get(slot)
 
     @property
     def phone_link(self) -> str:

@@ -25,6 +25,7 @@ from idp.signin.answers.common import (
 from idp.signin.flow import Look
 from idp.signin.people import campaign_of, shares_address
 from idp.web import cookies, csrf
+from idp.web.appearance import dressed
 from idp.web.pages import FRAME_KEY, ErrorText, FrameOrganization, render
 from idp.web.texts import masked_address
 from idp.web.use_cases import use_cases
@@ -33,17 +34,18 @@ QUIET_ZONE = 4
 
 
 def frame(account: Account | None) -> FrameOrganization:
-    """The frame with the organisation's own service desk, once it is known whose page this is."""
+    """The frame with the organisation's own look and service desk, once it is known whose page this is."""
     general: FrameOrganization = current_app.config[FRAME_KEY]
     if account is None:
         return general
     organization, minutes = account.organization, general.idle_minutes
     if organization.idle_timeout is not None:
         minutes = min(minutes, organization.idle_timeout // timedelta(minutes=1))
+    general = dressed(replace(general, idle_minutes=minutes), organization)
     if organization.service_desk_phone is None:
-        return replace(general, idle_minutes=minutes)
+        return general
     hours = organization.service_desk_hours or ""
-    return FrameOrganization(general.name, organization.service_desk_phone, hours, minutes)
+    return replace(general, service_desk_phone=organization.service_desk_phone, service_desk_hours=hours)
 
 
 def identify(look: Look) -> Response:
@@ -261,7 +263,9 @@ def _page(look: Look, template: str, status: int = 200, **context: Any) -> Respo
         "csrf_token": csrf.token(look.interaction.id),
         "error": ErrorText(stored["field"], stored["key"], stored["params"]) if stored else None,
     }
-    return render(template, status=status, organization=frame(look.account), **{**shown, **context})
+    return render(
+        template, status=status, organization=frame(look.account or look.session_account), **{**shown, **context}
+    )
 
 
 def _error_is_of_choice(look: Look) -> bool:
