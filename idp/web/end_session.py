@@ -48,8 +48,9 @@ def end_session_confirm() -> Response:
 
 
 def _end(accepted: EndSessionRequest) -> Response:
-    use_cases().logout.end(cookies.browser().session_secret)
-    client = accepted.client
+    logout, secret, client = use_cases().logout, cookies.browser().session_secret, accepted.client
+    live = logout.look(secret)
+    logout.end(secret)
     if accepted.redirect_to is not None and client is not None:
         response = responses.hand_off(accepted.redirect_to, client.client_name)
     else:
@@ -57,7 +58,8 @@ def _end(accepted: EndSessionRequest) -> Response:
             "end_session/signed_out.html",
             app_name=client.client_name if client else None,
             app_url=client.home if client else None,
-            unreached=[],
+            # Who asks has signed the person out itself. The others are told by nobody yet.
+            unreached=[name for name in live.app_names if client is None or name != client.client_name] if live else [],
         )
     cookies.drop_session(response)
     return response

@@ -4,7 +4,7 @@ import logging
 import traceback
 from typing import Any
 
-from flask import Flask, Response, g, jsonify, request
+from flask import Flask, Response, g, jsonify, request, url_for
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -74,7 +74,18 @@ def http_error(error: HTTPException) -> Response:
 def _for_person(error: HTTPException, status: int) -> Response:
     template = TEMPLATES.get(status, "bad_request" if status < 500 else "server_error")
     extra: dict[str, Any] = {"developer_text": error.name} if template == "bad_request" else {}
+    if template == "forbidden":
+        extra = {"retry_url": _begin_anew()}
     return _page(template, status, **extra)
+
+
+def _begin_anew() -> str | None:
+    """Where whoever sent a form that was refused begins anew: with the attempt to sign in, or to sign out."""
+    if request.endpoint == "idp.answer":
+        return url_for("idp.restart", interaction_id=(request.view_args or {})["interaction_id"])
+    if request.endpoint == "idp.end_session_confirm":
+        return url_for("idp.end_session") + "?" + request.query_string.decode("ascii", "replace")
+    return None
 
 
 def unavailable(error: Exception) -> Response:

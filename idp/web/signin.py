@@ -7,6 +7,7 @@ has a route of its own, so none can lack a guard.
 from typing import Any
 
 from flask import Response, g, redirect, request, url_for
+from werkzeug.exceptions import NotFound
 
 from idp.accounts.names import canonical
 from idp.signin.answers.common import Blocked, Wait
@@ -127,6 +128,8 @@ def _leave(completed: Completed) -> Response:
 
 
 def _closed(closed: Closed, interaction_id: str) -> Response:
+    if closed.why == "unknown":
+        raise NotFound("there is no such attempt")
     name, home = (closed.client.client_name, closed.client.home) if closed.client else (None, None)
     app: dict[str, Any] = {"app_name": name, "app_url": home}
     if closed.why == "foreign":
@@ -139,7 +142,8 @@ def _closed(closed: Closed, interaction_id: str) -> Response:
         leaving: Response = redirect(_url("idp.leave", interaction_id), 303)  # type: ignore[assignment]
         return leaving
     if how not in (None, "begun_again"):
-        return render("signin/finished.html", **app)
+        signed_in = use_cases().logout.look(cookies.browser().session_secret) is not None
+        return render("signin/finished.html", signed_in=signed_in, **app)
     can_restart = closed.why in ("expired", "finished")
     restart_url = _url("idp.restart", interaction_id) if can_restart else None
     return render("signin/expired.html", status=410, restart_url=restart_url, **app)

@@ -78,3 +78,39 @@ def test_restart_of_an_expired_page_keeps_the_session(world: World) -> None:
     visit = world.signed_in(world.anna).again(prompt="login")
     assert visit.open(f"{ISSUER}/s/{visit.interaction_id}/restart").prompt == "identify"
     assert visit.page.field("username").get("value") == "anna"
+
+
+def test_finished_attempt_of_somebody_who_signed_out_leads_back_to_the_application(world: World) -> None:
+    visit = world.visit()
+    address = visit.url("identify")
+    visit.identify(world.anna)
+    assert visit.browser.open(address).heading == "U bent al ingelogd"
+    visit.open(visit.party.end_session_url(visit.tokens().id_token))
+    page = visit.browser.open(address)
+    assert page.heading == "Deze inlogpoging is afgerond"
+    link = page.element("app-link")
+    assert (link.text, link.get("href")) == ("Open Atosi opnieuw", "https://app.example/")
+
+
+def test_refused_form_leads_to_a_new_beginning(world: World) -> None:
+    visit = world.visit()
+    page = visit.browser.post(visit.url("identify"), {**world.anna.names, "csrf_token": "x"})
+    assert page.status == 403
+    visit.page = page.follow("restart")
+    assert visit.identify(world.anna).tokens()
+    page = visit.browser.post("/end_session/confirm?state=x", {"decision": "logout", "csrf_token": "x"})
+    assert page.status == 403
+    visit.page = page.follow("restart")
+    assert visit.press("logout-confirm").page.heading == "U bent uitgelogd"
+
+
+def test_signing_out_claims_nothing_about_applications_that_nobody_tells(world: World) -> None:
+    visit = world.signed_in(world.anna)
+    tokens = visit.tokens()
+    assert visit.again(world.party("rapportages")).tokens()
+    visit.open(visit.party.end_session_url())
+    assert "U logt dan uit bij" not in visit.page.text and "Rapportages" in visit.page.text
+    assert "kunnen open blijven" in visit.page.text
+    visit.open(visit.party.end_session_url(tokens.id_token))
+    assert visit.page.heading == "U bent uitgelogd"
+    assert "Rapportages kan nog open staan" in visit.page.text and "Atosi kan nog" not in visit.page.text

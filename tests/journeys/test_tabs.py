@@ -285,10 +285,11 @@ def test_browser_without_cookies_is_told_so(world: World) -> None:
 
 
 @pytest.mark.parametrize("path", ["/s/unknown/identify", "/s/unknown/restart", "/s/unknown/leave"])
-def test_unknown_interaction_is_gone(world: World, path: str) -> None:
+def test_unknown_interaction_is_not_found(world: World, path: str) -> None:
     browser = world.visit().browser
     page = browser.open(path)
-    assert page.status == 410 and not page.has_left
+    assert page.status == 404 and not page.has_left
+    assert "duurde te lang" not in page.text
 
 
 def test_pinned_interaction_in_which_somebody_else_signs_in_begins_anew_for_them(world: World) -> None:

@@ -147,6 +147,7 @@ _CONSENT = _FORM | {
     "restart_url": "/stay",
 }
 _CODE = {"request_code": "K7QM-3F"}
+_FINISHED = {"app_name": "Atosi", "app_url": "https://atosi.example/", "signed_in": True}
 
 
 def _error(field: str, key: str, **params: object) -> dict[str, object]:
@@ -289,8 +290,12 @@ def _states() -> list[PageState]:
             "signin/form_post.html",
             {"target": "/stay", "fields": [("code", "1"), ("state", "<2>")], "app_name": "Atosi"},
         ),
-        page("finished", "signin/finished.html", {"app_name": "Atosi", "app_url": "https://atosi.example/"}),
-        page("finished-no-address", "signin/finished.html", {"app_name": "Atosi", "app_url": None}),
+        page("finished", "signin/finished.html", _FINISHED),
+        page("finished-no-address", "signin/finished.html", _FINISHED | {"app_url": None}),
+        page("finished-signed-out", "signin/finished.html", _FINISHED | {"signed_in": False}),
+        page(
+            "finished-signed-out-no-address", "signin/finished.html", _FINISHED | {"signed_in": False, "app_url": None}
+        ),
         page("expired", "signin/expired.html", expired | {"restart_url": "/stay"}, 410),
         page("expired-enrolling", "signin/expired.html", expired | {"restart_url": "/stay", "enrolling": True}, 410),
         page("expired-old", "signin/expired.html", expired | {"app_url": "https://atosi.example/"}, 410),
@@ -323,7 +328,7 @@ def _states() -> list[PageState]:
         page("server-error", "errors/server_error.html", _CODE, 500),
         page("too-many", "errors/too_many.html", _CODE, 429),
         page("busy", "errors/busy.html", _CODE, 503),
-        page("forbidden", "errors/forbidden.html", _CODE, 403),
+        page("forbidden", "errors/forbidden.html", _CODE | {"retry_url": "/stay"}, 403),
         page("home", "issuer/home.html", {}),
         page(
             "home-with-hours",

@@ -90,7 +90,6 @@ def test_errors_have_all_headers(provider: Provider) -> None:
         403: browser.post(begun, {"csrf_token": "wrong"}),
         404: browser.get("/nowhere"),
         405: browser.post("/", {}),
-        410: browser.get("/s/unknown/identify"),
         413: browser.post("/authorize", b"x" * 200_000),
         401: provider.userinfo("unknown"),
     }
