@@ -12,6 +12,7 @@ from idp.accounts.identify import FailureLimits, Failures, Identification
 from idp.accounts.passwords import Passwords
 from idp.admin.accounts import Accounts
 from idp.admin.clients import Clients
+from idp.admin.logos import Logos
 from idp.admin.organizations import Organizations
 from idp.admin.service_desk import ResetTimes, ServiceDesk
 from idp.admin.signing_keys import SigningKeys
@@ -66,6 +67,7 @@ class Services:
     simulation: Simulation
     logout: Logout
     organizations: Organizations
+    logos: Logos
     accounts: Accounts
     service_desk: ServiceDesk
     correspondence: Correspondence
@@ -104,7 +106,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     identification = Identification(units, passwords, password_attempts, devices, failures)
     limits = Limits(sign_in.interaction_idle_timeout, sign_in.request_lifetime, sign_in.enrolment_reauthentication)
     factors = second_factors(Tools(derived_keys, post, _mail_code_limits(settings)))
-    flow = Flow(units, clock, trail, sessions, codes, factors, settings.issuer, limits)
+    flow = Flow(units, clock, trail, sessions, codes, devices, factors, settings.issuer, limits)
     answers = Answers(
         Answering(flow, units, clock, trail),
         identification,
@@ -143,6 +145,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
             longest_idle_timeout=settings.session.idle_timeout,
             longest_absolute_timeout=settings.session.absolute_timeout,
         ),
+        logos=Logos(units, trail),
         accounts=Accounts(units, clock, trail, passwords, sessions, post, correspondence),
         service_desk=ServiceDesk(
             units,

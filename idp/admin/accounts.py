@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session as Unit
 
 from idp.accounts import identify
 from idp.accounts.correspondence import Correspondence, distinct, language_of
+from idp.accounts.devices import Devices
 from idp.accounts.models import ROLES, Account, Organization, lock_account
 from idp.accounts.names import canonical, checked
 from idp.accounts.passwords import CONTAINS_NAME, NOT_TEXT, TOO_COMMON, TOO_LONG, TOO_SHORT, Passwords
@@ -148,6 +149,7 @@ class Accounts:
             account.password_hash = password_hash
             account.password_changed_at = account.updated_at = account.proofs_void_before = self._clock.now()
             self._sessions.end_all_of(unit, account.id, "password_changed")
+            Devices.forget(unit, account.id)
             self._record(unit, account, "password set")
         return account
 
@@ -184,6 +186,7 @@ class Accounts:
                 account.blocked_at = account.updated_at = account.proofs_void_before = self._clock.now()
                 self._record(unit, account, "blocked", reason, actor)
             self._sessions.end_all_of(unit, account.id, "account_disabled")
+            Devices.forget(unit, account.id)
         return account
 
     def unblock(self, org_code: str, username: str, *, reason: str | None = None, actor: str | None = None) -> Account:

@@ -18,6 +18,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session as Unit
 
+from idp.accounts.devices import Devices
 from idp.accounts.models import Account, lock_account
 from idp.audit.events import CodeIssued, PromptDue, SignInBegun
 from idp.audit.trail import Trail
@@ -51,7 +52,7 @@ class Browser:
     """What the browser holds: the secrets of its two cookies, if it has them. And how it speaks.
 
     `language` is what the person chose on our pages, `accepts` what the browser asks for; `device` is what it says it
-    is, for mails that tell where from.
+    is, for mails that tell where from. `known_device` is the secret of the cookie by which we know it, if it has one.
     """
 
     session_secret: str | None = None
@@ -59,6 +60,7 @@ class Browser:
     language: str | None = None
     accepts: str = "nl"
     device: str = ""
+    known_device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -117,11 +119,15 @@ class Look:
 
 @dataclass(frozen=True)
 class Advanced:
-    """An answer was dealt with; the browser goes to `prompt`. `opened`: its session is new or has a new secret."""
+    """An answer was dealt with; the browser goes to `prompt`.
+
+    `opened`: its session is new or has a new secret; then we know it by `known_device` from now on.
+    """
 
     interaction_id: str
     prompt: str
     opened: Opened | None = None
+    known_device: str | None = None
 
 
 @dataclass(frozen=True)
@@ -171,12 +177,13 @@ class Flow:
         trail: Trail,
         sessions: Sessions,
         codes: AuthorizationCodes,
+        devices: Devices,
         factors: tuple[SecondFactor, ...],
         issuer: str,
         limits: Limits,
     ) -> None:
         self.units, self.clock, self.trail, self.sessions = units, clock, trail, sessions
-        self._codes, self.factors, self.issuer, self._limits = codes, factors, issuer, limits
+        self._codes, self.devices, self.factors, self.issuer, self._limits = codes, devices, factors, issuer, limits
         self.acr = AcrValues(issuer)
 
     # begin
@@ -436,9 +443,10 @@ class Flow:
         live = self._live_session(unit, browser)
         look = self._look(unit, interaction, client, live)
         authenticated = look.pending is None or not look.pending.prompt.authenticates
-        opened = None
+        opened, known_device = None, None
         if authenticated and (look.situation.proofs.password or look.situation.proofs.factor_level is not None):
             opened = self._spend_proofs(unit, look, live)
+            known_device = self.devices.remember(unit, opened.session.account_id, browser.known_device)
             browser = replace(browser, session_secret=opened.secret)
             interaction.session_id = opened.session.id
             unit.flush()  # the look below reads it
@@ -447,10 +455,10 @@ class Flow:
             self.sessions.touch(unit, live)
         if look.pending is not None and look.pending != before:
             self._record_due(unit, look, look.pending)
-        return self._go(look, opened)
+        return self._go(look, opened, known_device)
 
-    def _go(self, look: Look, opened: Opened | None = None) -> Advanced:
-        return Advanced(look.interaction.id, look.pending_name, opened)
+    def _go(self, look: Look, opened: Opened | None = None, known_device: str | None = None) -> Advanced:
+        return Advanced(look.interaction.id, look.pending_name, opened, known_device)
 
     def _spend_proofs(self, unit: Unit, look: Look, live: Session | None) -> Opened:
         account, interaction, session = look.account, look.interaction, look.session

@@ -2,6 +2,7 @@
 
     session    the secret of the live session; gone when the browser closes
     binding    the secret that binds interactions to this browser (A29); gone when the browser closes
+    device     by which we know a browser in which somebody signed in: it has password tries of its own
     org        the organisation code, when the person asked to remember it
     idp_lang   the language (written by `pages`)
 
@@ -20,6 +21,7 @@ from idp.web.use_cases import use_cases
 
 SESSION = "idp_session"
 BINDING = "idp_browser"
+DEVICE = "idp_device"
 ORGANISATION = "idp_org"
 REMEMBERED_FOR = timedelta(days=365)
 
@@ -36,6 +38,7 @@ def browser() -> Browser:
         language=texts.chosen_language(),
         accepts=texts.language(),
         device=device_name(request.user_agent.string),
+        known_device=request.cookies.get(_name(DEVICE)),
     )
 
 
@@ -61,6 +64,10 @@ def drop_session(response: Response) -> None:
 
 def set_binding(response: Response, secret: str) -> None:
     _set(response, BINDING, secret)
+
+
+def set_device(response: Response, secret: str) -> None:
+    _set(response, DEVICE, secret, use_cases().settings.sign_in.known_device_lifetime)
 
 
 def _set(response: Response, name: str, value: str, lasts: timedelta | None = None) -> None:

@@ -33,7 +33,7 @@ def show(interaction_id: str, prompt: str) -> Response:
         return go_to(interaction_id, look.pending.name)
     if "blocked" in request.args and use_cases().answers.is_blocked(look):
         return blocked(look)
-    until = None if "choose" in request.args else use_cases().answers.waits_until(look)
+    until = None if "choose" in request.args else use_cases().answers.waits_until(look, browser)
     if until is not None and (prompt != "identify" or "wait" in request.args):
         return waiting(look, until)
     return SCREENS[prompt](look)
@@ -104,6 +104,8 @@ def _advanced(advanced: Advanced, answered: str) -> Response:
     response = go_to(advanced.interaction_id, advanced.prompt)
     if advanced.opened is not None:
         cookies.set_session(response, advanced.opened.secret)
+    if advanced.known_device is not None:
+        cookies.set_device(response, advanced.known_device)
     if answered == "identify" and "organisation" in request.form and advanced.prompt != "identify":
         remembered = canonical(request.form["organisation"])[:64] if request.form.get("remember") else None
         cookies.remember_organisation(response, remembered)

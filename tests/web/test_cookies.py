@@ -12,7 +12,7 @@ from idp.sessions.models import Session
 from tests.factories import Factories
 from tests.oidc.journeys import Browser, Provider, body, form_encoded
 
-KNOWN = {"idp_session", "idp_browser", "idp_org", "idp_lang"}
+KNOWN = {"idp_session", "idp_browser", "idp_device", "idp_org", "idp_lang"}
 
 
 def _journey(provider: Provider) -> list[str]:
@@ -64,9 +64,9 @@ class TestOverHttps:
             assert attributes["samesite"] == "Lax"
             assert "domain" not in attributes
 
-    def test_only_organisation_and_language_outlive_the_browser(self, cookies: list[str]) -> None:
+    def test_only_device_organisation_and_language_outlive_the_browser(self, cookies: list[str]) -> None:
         lasting = {_name(cookie) for cookie in cookies if int(_attributes(cookie).get("max-age", "0")) > 0}
-        assert lasting == {"__Host-idp_org", "__Host-idp_lang"}
+        assert lasting == {"__Host-idp_device", "__Host-idp_org", "__Host-idp_lang"}
 
     def test_logout_drops_the_session_with_the_same_attributes(self, cookies: list[str]) -> None:
         dropped = [cookie for cookie in cookies if cookie.startswith("__Host-idp_session=;")]
@@ -125,10 +125,14 @@ def test_cookie_with_the_plain_name_is_not_believed_over_https(provider: Provide
 @pytest.mark.parametrize("value", ["", "x", "x" * 4000, '"quoted"', "a;b", "\u00e9"])
 def test_cookie_of_any_value_is_nobody_s_session(provider: Provider, value: str) -> None:
     party, browser = provider.client(), provider.browser()
-    for name in ("__Host-idp_session", "__Host-idp_browser", "__Host-idp_org", "__Host-idp_lang"):
+    for name in KNOWN:
+        name = f"__Host-{name}"
         browser.client.set_cookie(name, value, domain="login.example", secure=True)
     assert browser.silent(party).values["error"] == "login_required"
-    assert browser.get(browser.authorize(party).headers["Location"]).status_code == 200
+    page = browser.get(browser.authorize(party).headers["Location"])
+    assert page.status_code == 200
+    refused = browser.post(*browser.answered(page, {"organisation": "x", "username": "x", "password": "x"}))
+    assert refused.status_code == 303
 
 
 def test_token_and_userinfo_set_no_cookie(provider: Provider) -> None:

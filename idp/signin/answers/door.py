@@ -65,10 +65,10 @@ class Answers:
         """Whether the page about a blocked account is to be shown: only after its password was right."""
         return look.pending_name == "identify" and self._identify.is_blocked(look)
 
-    def waits_until(self, look: Look, method: str | None = None) -> datetime | None:
+    def waits_until(self, look: Look, browser: Browser, method: str | None = None) -> datetime | None:
         """When the next attempt at the pending prompt will be taken; None when it is taken now."""
         if look.pending_name == "identify":
-            return self._identify.waits_until(look)
+            return self._identify.waits_until(look, browser)
         if look.pending_name == "verify_second_factor":
             return self.verify.waits_until(look, method)
         return self._enrol.waits_until(look) if look.pending_name == "enrol_second_factor" else None

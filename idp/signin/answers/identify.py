@@ -56,12 +56,14 @@ class Identify:
                 error = an_error(name, f"identify.error.empty_{name}")
                 return self._answering.again(look, browser, error, changes=shown)
         claimed = Typed.of(organisation, username, form["password"])
+        device = self._identification.device_of(claimed, browser.known_device)
         with self._identification.admitted():
-            payment = self._identification.pay(claimed)
+            payment = self._identification.pay(claimed, device)
             identified = self._identification.verify(claimed) if isinstance(payment, Paid) else None
         if not isinstance(payment, Paid):
             return self._answering.refused(look, browser, "password", payment, changes=shown)
         if identified is None:
+            self._identification.fail(claimed)
             error, wrong = an_error("organisation", "identify.error.wrong"), PasswordChecked(outcome="wrong")
             return self._answering.again(look, browser, error, wrong, shown)
         account = identified.account
@@ -78,19 +80,20 @@ class Identify:
             if fresh.pending_name != "identify":
                 return Advanced(fresh.interaction.id, fresh.pending_name)
             look = fresh
-        proof = self._password_proof(identified, claimed, shown)
+        proof = self._password_proof(identified, claimed, device, shown)
         recorded = self._answering.flow.record(look, browser, proof, account.id)
         if isinstance(recorded, Advanced) and recorded.prompt == "verify_second_factor":
             self._second_factor.send_first(recorded.interaction_id, browser)
         return recorded
 
-    def waits_until(self, look: Look) -> datetime | None:
-        """When the next password for the typed name will be looked at; None when it is now."""
+    def waits_until(self, look: Look, browser: Browser) -> datetime | None:
+        """When the next password for the typed name from this browser will be looked at; None when it is now."""
         interaction = look.interaction
         if not interaction.typed_username:
             return None
         claimed = Typed.of(interaction.typed_organisation, interaction.typed_username, "")
-        return self._identification.waits_until(claimed)
+        device = self._identification.device_of(claimed, browser.known_device)
+        return self._identification.waits_until(claimed, device)
 
     def is_blocked(self, look: Look) -> bool:
         """True when the last password was right for an account that is blocked, and it still is."""
@@ -102,10 +105,10 @@ class Identify:
             return account is not None and account.blocked_at is not None
 
     def _password_proof(
-        self, identified: Identified, claimed: Typed, shown: dict[str, str]
+        self, identified: Identified, claimed: Typed, device: str, shown: dict[str, str]
     ) -> Callable[[Unit, Look], dict[str, Any]]:
         def record(unit: Unit, look: Look) -> dict[str, Any]:
-            if not self._identification.record(unit, identified, claimed):
+            if not self._identification.record(unit, identified, claimed, device):
                 return {"error": an_error("organisation", "identify.error.wrong"), **shown}
             account_id = identified.account.id
             self._answering.trail.record(unit, about(look, PasswordChecked(outcome="right", account_id=account_id)))
