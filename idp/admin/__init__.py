@@ -1,6 +1,8 @@
 """What administrators do, as use cases: each opens its own units of work and leaves an audit event for every change.
 
     organizations.py   Organizations: add, set, list, show
+    appearance.py      the colour, the addresses and the sentences that an organisation may have
+    logos.py           Logos: set, remove, list; every picture is drawn anew
     accounts.py        Accounts: add, set, set a password, block, unblock, list, show
     service_desk.py    ServiceDesk: reset and undo, lift a wait, extend, show
     extensions.py      when somebody may be given a later last day for postponing

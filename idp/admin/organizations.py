@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.models import Organization
 from idp.accounts.names import canonical, checked
+from idp.admin.appearance import Texts, check_appearance, merged
 from idp.admin.refusals import Reasons
 from idp.audit.events import OrganizationChanged
 from idp.audit.trail import Trail
@@ -33,6 +34,7 @@ class Rules(TypedDict, total=False):
     email_allowed: bool
     service_desk_phone: str | None
     service_desk_hours: str | None
+    service_desk_email: str | None
     idle_timeout: timedelta | None
     absolute_timeout: timedelta | None
 
@@ -41,6 +43,9 @@ class Changes(Rules, total=False):
     """What can be set later."""
 
     name: str
+    brand_colour: str | None
+    privacy_uri: str | None
+    texts: Texts | None
 
 
 class Organizations:
@@ -88,9 +93,11 @@ class Organizations:
         return organization
 
     def set(self, org_code: str, **changes: Unpack[Changes]) -> Organization:
-        """The changes given hold from now on; the others stay. Raises Refused."""
+        """The changes given hold from now on; the others stay, also of the texts. Raises Refused."""
         with self._units.writing() as unit:
             organization = found(unit, org_code)
+            if "texts" in changes:
+                changes["texts"] = merged(organization.texts, changes["texts"])
             changed = [name for name, value in changes.items() if getattr(organization, name) != value]
             for name in changed:
                 setattr(organization, name, changes[name])  # type: ignore[literal-required]
@@ -120,6 +127,7 @@ class Organizations:
             fits = len(text) <= longest and text.isprintable()
             wrong.unless(fits, f"organization.{name}", f"{name} is one line of at most {longest} characters")
         _check_campaign(organization, wrong)
+        check_appearance(organization, wrong)
         wrong.unless(
             is_time_zone(organization.time_zone),
             "organization.time_zone_unknown",
