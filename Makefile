@@ -8,10 +8,10 @@ BOOTSTRAP := $(PYTHON) -m tools.bootstrap
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-long check format
+.PHONY: help demo serve test test-long check format screenshots
 
 help: ## List what can be done
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Run the provider with two demo applications and a mailbox, installing what that needs
 	@$(BOOTSTRAP) demo
@@ -41,3 +41,7 @@ format: ## Put the code in the form that `make check` wants
 	@$(BOOTSTRAP) check
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+screenshots: ## Draw the pictures of all pages and write docs/gallery.md (ALL=1: every state, in build/screenshots)
+	@$(BOOTSTRAP) test
+	@$(BIN)/python -m tools.screenshots $(if $(ALL),--all)

@@ -1,17 +1,21 @@
-"""Pictures of the pages, for people who want to see before they run: `python -m tools.screenshots`.
+"""Pictures of the pages, for people who want to see before they run: `make screenshots`.
 
 Each page state is rendered by the templates, texts and stylesheet of the product, drawn by Chromium, and written to
 `docs/screenshots/` as a PNG of at most 256 colours. `docs/gallery.md` shows all of them and is written anew each time.
+
+With `--all` every state that a page can have is drawn in both languages, colours and widths: far too much to keep, so
+it goes to `build/screenshots/`, with a page that shows it.
 """
 
 import struct
+import sys
 import threading
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy
@@ -25,6 +29,7 @@ from tests.web.page_states import STATES, make_app
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PICTURES = DOCS / "screenshots"
+EVERYTHING = DOCS.parent / "build" / "screenshots"
 GALLERY = DOCS / "gallery.md"
 
 WIDTHS = (1280, 390)
@@ -32,7 +37,6 @@ HEIGHT = 640
 MOST_COLOURS = 256
 
 
-APP_ONLY: Mapping[str, object] = {"email_offered": False, "email_masked": None}
 KNOWN_CLAIMS: Mapping[str, object] = {
     "claims": [
         ("consent.gets.name", "Anna de Wit"),
@@ -88,7 +92,6 @@ SECTIONS: tuple[tuple[str, tuple[Shown, ...]], ...] = (
                 "choose",
                 "Choose a method",
                 "After the first login. The app is selected, postponing never is.",
-                APP_ONLY,
                 is_main=True,
             ),
             Shown(
@@ -96,14 +99,37 @@ SECTIONS: tuple[tuple[str, tuple[Shown, ...]], ...] = (
                 "choose-reminder",
                 "Choose a method, postponed before",
                 "Every login while the choice is postponed says how long that can go on.",
-                APP_ONLY,
             ),
+            Shown("choose-last-day", "choose-last-day", "Choose a method, on the last day", "Tomorrow it is too late."),
             Shown(
                 "choose-after-deadline",
                 "choose-after-deadline",
                 "Choose a method, after the deadline",
                 "Postponing is not on the page any more, and a hand-made request for it is refused.",
-                APP_ONLY,
+            ),
+            Shown(
+                "choose-after-reset",
+                "choose-after-reset",
+                "Choose a method, after a reset",
+                "The service desk withdrew what was lost. Enrolling is open for three days, postponing is not offered.",
+            ),
+            Shown(
+                "choose-shared-address",
+                "choose-shared-address",
+                "Choose a method, a mailbox of two",
+                "The same address stands on another account: perhaps somebody else reads this mail.",
+            ),
+            Shown(
+                "choose-no-address",
+                "choose-no-address",
+                "Choose a method, no address",
+                "Mail cannot be chosen where it would go nowhere.",
+            ),
+            Shown(
+                "enrolment-closed",
+                "enrolment-closed",
+                "Too late after a reset",
+                "Nothing can be set up any more; another reset is needed.",
             ),
             Shown("are-you-sure", "postpone", "Are you sure?", "Postponing takes one more answer."),
             Shown(
@@ -126,6 +152,25 @@ SECTIONS: tuple[tuple[str, tuple[Shown, ...]], ...] = (
                 "Set up the app, wrong code",
                 "The same QR code, and the same key in the app.",
             ),
+            Shown(
+                "set-up-mail",
+                "enrol-mail",
+                "Set up e-mail",
+                "The mail left when the method was chosen. Reading the page again sends nothing.",
+                is_main=True,
+            ),
+            Shown(
+                "set-up-mail-sending",
+                "enrol-mail-sending",
+                "Set up e-mail, on its way",
+                "The mail waits in the outbox; the next one can be asked for in a moment.",
+            ),
+            Shown(
+                "set-up-mail-failing",
+                "enrol-mail-failing",
+                "Set up e-mail, the mail server is down",
+                "The page knows whether the mail left, and says so.",
+            ),
         ),
     ),
     (
@@ -144,6 +189,27 @@ SECTIONS: tuple[tuple[str, tuple[Shown, ...]], ...] = (
                 "verify-error-tries-left",
                 "Wrong code, few tries left",
                 "From the third wrong code on, the sentence says how many are left.",
+            ),
+            Shown(
+                "mail-code", "verify-mail", "Enter the code from the e-mail", "It left with the password.", is_main=True
+            ),
+            Shown(
+                "mail-code-resent",
+                "verify-mail-resent",
+                "A new code was sent",
+                "The one before it still works: mails overtake each other.",
+            ),
+            Shown(
+                "mail-code-too-many",
+                "enrol-mail-too-many",
+                "Too many codes were asked for",
+                "Five in an hour. The time is a time on the clock.",
+            ),
+            Shown(
+                "choose-method",
+                "choose-method",
+                "Use another method",
+                "For somebody with more than one. A mail leaves when it is chosen.",
             ),
             Shown("wait", "wait-code", "Wait", "After five wrong codes. The time is a time on the clock."),
             Shown(
@@ -206,6 +272,7 @@ SECTIONS: tuple[tuple[str, tuple[Shown, ...]], ...] = (
     ),
 )
 
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 OTHER_VIEWS = (("nl", "dark"), ("en", "light"), ("en", "dark"))
 VIEW_NAMES = {("nl", "dark"): "Dutch, dark", ("en", "light"): "English, light", ("en", "dark"): "English, dark"}
 
@@ -225,6 +292,30 @@ def main() -> None:
     GALLERY.write_text(_gallery(), encoding="utf-8")
     kilobytes = sum(path.stat().st_size for path in PICTURES.glob("*.png")) // 1024
     print(f"{len(written)} pictures in {PICTURES}, {kilobytes} kB")
+
+
+def draw_everything() -> None:
+    """Every state of every page is in `EVERYTHING`, in every language, colour and width; a page shows them."""
+    EVERYTHING.mkdir(parents=True, exist_ok=True)
+    lines = ["<!doctype html><meta charset=utf-8><title>Every page in every state</title>"]
+    with _served() as origin, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable(), args=launch_arguments())
+        for width in WIDTHS:
+            for scheme in SCHEMES:
+                context = browser.new_context(
+                    base_url=origin, viewport={"width": width, "height": HEIGHT}, color_scheme=scheme
+                )
+                page = context.new_page()
+                for name in STATES:
+                    for language in ("nl", "en"):
+                        page.goto(f"/page/{name}?lang={language}")
+                        file = f"{name}-{language}-{scheme}-{width}.png"
+                        page.screenshot(path=EVERYTHING / file, full_page=True, caret="hide")
+                        lines.append(f"<figure><img src={file!r} loading=lazy><figcaption>{file}</figcaption></figure>")
+                context.close()
+        browser.close()
+    (EVERYTHING / "index.html").write_text("\n".join(lines), encoding="utf-8")
+    print(f"{len(lines) - 1} pictures in {EVERYTHING}")
 
 
 def picture_name(shown: Shown, language: str, scheme: str, width: int) -> str:
@@ -379,4 +470,4 @@ def _row(shown: Shown, language: str, scheme: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    draw_everything() if "--all" in sys.argv[1:] else main()

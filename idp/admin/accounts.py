@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Unit
 
 from idp.accounts import identify
+from idp.accounts.addresses import is_email_address
 from idp.accounts.correspondence import Correspondence, distinct, language_of
 from idp.accounts.devices import Devices
 from idp.accounts.models import ROLES, Account, Organization, lock_account
@@ -30,9 +31,7 @@ from idp.sessions.lifecycle import Sessions
 from idp.store.units import UnitsOfWork
 
 LONGEST = {"name": 200, "given_name": 100, "family_name": 100}
-LONGEST_EMAIL = 254
 LONGEST_REASON = 500
-EMAIL = re.compile(r"[^@\s<>\"]+@[^@\s<>\"]+")
 # A language, or a language and a country: the part of BCP 47 that people's browsers and records use.
 LOCALE = re.compile(r"[a-z]{2,3}(-[A-Z]{2})?")
 PASSWORD_PROBLEMS = {
@@ -270,8 +269,8 @@ def _check(account: Account, wrong: Reasons) -> None:
         fits = len(text) <= longest and text.isprintable()
         wrong.unless(fits, f"account.{name}", f"{name} is one line of at most {longest} characters")
     if account.email is not None:
-        fits = len(account.email) <= LONGEST_EMAIL and EMAIL.fullmatch(account.email) is not None
-        wrong.unless(fits and account.email.isprintable(), "account.email", f"{account.email!r} is no e-mail address")
+        fits = is_email_address(account.email)
+        wrong.unless(fits, "account.email", f"{account.email!r} is no e-mail address")
     else:
         wrong.unless(not account.email_verified, "account.email", "only an address can be verified")
     wrong.unless(

@@ -21,7 +21,11 @@ def test_first_login_sets_up_the_app_by_its_qr_code_and_the_next_one_asks_for_it
     tab = start(visitor.tab().open(site.atosi).at("Welkom bij Atosi"), site.atosi).at(LOGIN)
     tab.log_in(anna).at(CHOOSE)
     assert tab.text("legend") == "Welke methode kiest u?"
-    assert [radio.get_attribute("value") for radio in tab.find("[name=method]").all()] == ["totp", "postpone"]
+    assert [radio.get_attribute("value") for radio in tab.find("[name=method]").all()] == [
+        "totp",
+        "email",
+        "postpone",
+    ]
     assert tab.find("#method").is_checked()
     assert tab.text("#method-submit") == "Methode activeren"
     app = tab.press("#method-submit").at(SET_UP).scan()

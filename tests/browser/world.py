@@ -19,18 +19,23 @@ from idp.attempts.models import AttemptBudget
 from idp.audit.trail import AuditEvent
 from idp.demo import server
 from idp.demo.relying_party import RelyingPartyConfig, create_relying_party
-from idp.factors.models import Credential
+from idp.factors.models import Credential, SentCode
 from idp.factors.totp import key_text
+from idp.outbox.models import OutboxMessage
 from idp.sessions.models import Session
 from idp.signin.interaction import Interaction
 from idp.store.base import Base
 from tests.factories import Somebody
+from tests.jobs.mail import sender
 from tests.live import LiveProvider
 from tests.services.ports import LOOPBACK, free_port
+from tests.services.smtp import ReceivedMessage, SmtpServer
 
 MOMENTS: Mapping[type[Base], tuple[str, ...]] = {
     Interaction: ("created_at", "last_activity_at", "password_proven_at"),
     Session: ("auth_time", "opened_at", "last_activity_at", "idle_ends_at", "absolute_ends_at"),
+    SentCode: ("created_at", "expires_at"),
+    OutboxMessage: ("next_try_at", "expires_at"),
     AttemptBudget: ("waits_until", "tried_1_at", "tried_2_at", "tried_3_at", "tried_4_at"),
 }
 VERIFIER = "a-verifier-that-only-the-tests-know-0123456789"
@@ -40,8 +45,8 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 class World:
     """Where journeys take place. `atosi` and `rapportages` are base URLs, of another site than the provider's."""
 
-    def __init__(self, live: LiveProvider, atosi: str, rapportages: str) -> None:
-        self.live, self.atosi, self.rapportages = live, atosi, rapportages
+    def __init__(self, live: LiveProvider, atosi: str, rapportages: str, smtp: SmtpServer) -> None:
+        self.live, self.atosi, self.rapportages, self.smtp = live, atosi, rapportages, smtp
         self._codes = itertools.count(20_001)
 
     @property
@@ -68,7 +73,24 @@ class World:
     ) -> Somebody:
         org_code = str(next(self._codes))
         organization = self.live.make.organization(org_code, required_from, postpone_until)
-        return self.live.make.account(organization, org_code=org_code, totp=totp)
+        return self.live.make.account(organization, org_code=org_code, totp=totp, email=address_in(org_code))
+
+    # mail
+
+    def deliver(self) -> None:
+        """The worker made its round: what was due has been sent."""
+        with self.live.app.app_context():
+            sender(self.live.services, self.smtp.port, timeout=timedelta(seconds=10)).run()
+
+    def mails_to(self, who: Somebody) -> list[ReceivedMessage]:
+        """Everything that is in the person's mailbox by now, oldest first."""
+        self.deliver()
+        return self.smtp.sent_to(address_in(who.org_code))
+
+    def mailed_code(self, who: Somebody) -> str:
+        """The code of the newest mail, as its subject shows it."""
+        codes = [mail.subject.split()[0] for mail in self.mails_to(who) if mail.subject[:6].isdigit()]
+        return codes[-1]
 
     def next_code_of(self, app: pyotp.TOTP) -> str:
         """What the app shows in 30 seconds; accepted now, and not yet used."""
@@ -134,6 +156,11 @@ class World:
         return f"{self.issuer}/authorize?{urlencode(asked | parameters)}"
 
 
+def address_in(org_code: str) -> str:
+    """Where the one person of this organisation gets mail."""
+    return f"anna{org_code}@voorbeeld.example"
+
+
 def not_a_code_of(app: pyotp.TOTP, now: datetime) -> str:
     """Six digits that the app does not show between two minutes ago and in two minutes."""
     near = {app.at(now + timedelta(seconds=30 * step)) for step in range(-4, 5)}
@@ -170,4 +197,4 @@ def world(database_url: str) -> Iterator[World]:
                 other_url=addresses[other],
             )
             stack.enter_context(server.serving(create_relying_party(config), LOOPBACK, ports[name]))
-        yield World(live, addresses["Atosi"], addresses["Rapportages"])
+        yield World(live, addresses["Atosi"], addresses["Rapportages"], stack.enter_context(SmtpServer()))
