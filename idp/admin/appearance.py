@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+from idp.accounts.addresses import is_email_address
 from idp.accounts.models import Organization
-from idp.admin.accounts import EMAIL, LONGEST_EMAIL
 from idp.admin.refusals import Reasons
 from idp.texts.catalogue import LANGUAGES
 
@@ -50,8 +50,8 @@ def check_appearance(organization: Organization, wrong: Reasons) -> None:
         f"privacy_uri is an address that begins with https://, of at most {LONGEST_ADDRESS} characters",
     )
     email = organization.service_desk_email
-    is_email = email is None or (len(email) <= LONGEST_EMAIL and email.isprintable() and EMAIL.fullmatch(email))
-    wrong.unless(bool(is_email), "organization.service_desk_email", f"{email!r} is no e-mail address")
+    is_email = email is None or is_email_address(email)
+    wrong.unless(is_email, "organization.service_desk_email", f"{email!r} is no e-mail address")
     for language, slots in (organization.texts or {}).items():
         for slot, text in slots.items():
             _check_text(language, slot, text, wrong)

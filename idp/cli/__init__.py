@@ -6,6 +6,7 @@
     set_up.py           init, db upgrade, db check, db restored
     serving.py          serve and worker
     administration.py   org, user, client, keys: a thin face of `admin`
+    appearance.py       org set-logo, and the options of org set about colour, privacy statement and texts
     campaign.py         campaign simulate: who would meet what on a day
     service_desk.py     user show, reset, undo-reset, lift-wait, extend, set, block, unblock
     audit.py            audit list, audit verify, audit head

@@ -13,6 +13,7 @@ import click
 
 from idp.accounts.models import ROLES, Account, Organization
 from idp.admin.clients import GRANT_TYPES
+from idp.cli.appearance import appearance, colour_row, set_logo, tell_changed_colour, with_texts
 from idp.cli.base import Failure, Group, State, pass_state
 from idp.cli.values import DATE, DURATION, TEXT, given, required_password
 from idp.oidc.clients import APPLICATION_TYPES, AUTHENTICATION_METHODS, SESSION_ACTIVITY, as_metadata
@@ -42,6 +43,7 @@ def _rules(command: F) -> F:
             ),
             click.option("--service-desk-phone", type=TEXT, help="The number its people can call."),
             click.option("--service-desk-hours", type=TEXT, help="When that number is answered."),
+            click.option("--service-desk-email", type=TEXT, help="Where answers to its mails go."),
             click.option("--idle-timeout", type=DURATION, help="A session ends after this much inactivity."),
             click.option("--absolute-timeout", type=DURATION, help="A session ends after this time."),
         )
@@ -65,17 +67,24 @@ def add_org(state: State, /, code: str, name: str, **rules: object) -> None:
 @click.argument("code")
 @click.option("--name", help="Its name, as its people know it.")
 @_rules
+@appearance
 @pass_state
 def set_org(state: State, /, code: str, **rules: object) -> None:
     """Change what is given; "" takes a date, a time or a text away.
 
     For instance: idp org set 10234 --postpone-until 2022-02-01
     """
-    changes = given(rules)
+    changes = given(with_texts(rules))
     if not changes:
         raise click.UsageError("give at least one thing to set")
     with state.services() as services:
-        state.tell_one(_organization(services.organizations.set(code, **changes)))
+        organization = services.organizations.set(code, **changes)
+        state.tell_one(_organization(organization))
+    if "brand_colour" in changes:
+        tell_changed_colour(organization)
+
+
+org.add_command(set_logo)
 
 
 @org.command("list")
@@ -92,9 +101,10 @@ def list_orgs(state: State) -> None:
 @click.argument("code")
 @pass_state
 def show_org(state: State, /, code: str) -> None:
-    """One organisation and its rules."""
+    """One organisation, its rules and its look."""
     with state.services() as services:
-        state.tell_one(_organization(services.organizations.show(code)))
+        organization, logos = services.organizations.show(code), services.logos.list(code)
+    state.tell_one(_organization(organization) | colour_row(organization) | {"logos": logos})
 
 
 def _organization(organization: Organization) -> dict[str, Any]:
