@@ -176,6 +176,15 @@ class Sessions:
         query = select(Session).where(Session.id == session_id, idle.live(self._clock.now()))
         return unit.scalars(query.with_for_update() if lock else query).one_or_none()
 
+    def idle_session(self, unit: Unit, secret: str | None) -> Session | None:
+        """The session of this cookie, if it is over because nothing happened in it: to tell the person so."""
+        query = select(Session).where(Session.secret_hash == hash_secret(secret or ""))
+        session = unit.scalars(query).one_or_none() if secret else None
+        if session is None:
+            return None
+        reason = session.end_reason or idle.end_reason(session, self._clock.now())
+        return session if reason == "idle" else None
+
     def touch(self, unit: Unit, session: Session) -> bool:
         """Something happened now, if the session is still live; False when it is over and stays so."""
         now = self._clock.now()

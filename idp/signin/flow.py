@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.devices import Devices
 from idp.accounts.models import Account, lock_account
+from idp.accounts.names import LONGEST_TYPED
 from idp.audit.events import CodeIssued, PromptDue, SignInBegun
 from idp.audit.trail import Trail
 from idp.factors.base import SecondFactor
@@ -42,6 +43,9 @@ from idp.store.units import UnitsOfWork
 
 # What `random_identifier` makes; anything else was never an interaction.
 _IDENTIFIER = re.compile(r"[A-Za-z0-9_-]{22}")
+
+# The notice above a login form that has to be filled in again.
+ONCE_MORE = "identify.notice.once_more"
 
 # Where the browser goes when nothing is left to ask.
 CONTINUE = "continue"
@@ -147,6 +151,14 @@ class Left:
 
 
 @dataclass(frozen=True)
+class SignedOutIdle:
+    """A session ended after so many minutes without activity."""
+
+    org_code: str
+    minutes: int
+
+
+@dataclass(frozen=True)
 class OutOfReach:
     """The client's own minimum cannot be reached: a page says so before the client hears `access_denied`."""
 
@@ -236,8 +248,25 @@ class Flow:
             if old.finished_at is not None and old.finished_how != "begun_again":
                 # Its answer was given. Who did not get it hears no more than that it is too late.
                 return Closed("finished", old, client) if self._is_bound(old, browser) else Closed("too_old")
-            kept = {"leaves_session": True, "typed_username": ""} if leaves_session else {"account_chosen": chosen}
+            kept: dict[str, Any] = {"account_chosen": chosen}
+            if leaves_session:
+                kept = {"leaves_session": True, "typed_username": ""}
+            if self._is_bound(old, browser) and old.typed_organisation:
+                kept["typed_organisation"] = old.typed_organisation
             return self._again(unit, old, client, browser, **kept)
+
+    def begin_once_more(
+        self, interaction_id: str, browser: Browser, organisation: str, username: str
+    ) -> Begun | Closed:
+        """As `begin_again`, with what was just typed in a form that this browser sent without its cookies."""
+        begun = self.begin_again(interaction_id, browser)
+        if isinstance(begun, Begun):
+            with self.units.writing() as unit:
+                fresh = unit.get_one(Interaction, begun.interaction_id)
+                fresh.typed_organisation = organisation[:LONGEST_TYPED] or fresh.typed_organisation
+                fresh.typed_username = username[:LONGEST_TYPED] or fresh.typed_username
+                fresh.notice = ONCE_MORE
+        return begun
 
     def _again(self, unit: Unit, old: Interaction, client: Client, browser: Browser, **kept: Any) -> Begun:
         request = AuthorizationRequest.from_json(old.request)
@@ -287,6 +316,15 @@ class Flow:
             return Closed("unknown")
         with self.units.reading() as unit:
             return self._find(unit, interaction_id, browser)
+
+    def signed_out_idle(self, browser: Browser) -> SignedOutIdle | None:
+        """Whose session this browser had until nothing was done in it for too long; None when it ended otherwise."""
+        with self.units.reading() as unit:
+            session = self.sessions.idle_session(unit, browser.session_secret)
+            account = unit.get(Account, session.account_id) if session is not None else None
+            if session is None or account is None:
+                return None
+            return SignedOutIdle(account.organization.org_code, session.idle_timeout // timedelta(minutes=1))
 
     def _find(self, unit: Unit, interaction_id: str, browser: Browser, lock: bool = False) -> Look | Closed:
         query = select(Interaction).where(Interaction.id == interaction_id)

@@ -22,7 +22,7 @@ from idp.signin.answers.common import (
     usable_credential,
     usable_methods,
 )
-from idp.signin.flow import Look
+from idp.signin.flow import ONCE_MORE, Look
 from idp.signin.people import campaign_of, shares_address
 from idp.web import cookies, csrf
 from idp.web.appearance import dressed
@@ -59,17 +59,23 @@ def identify(look: Look) -> Response:
             session_username=session_account.username_shown,
             session_organisation=session_account.organization.org_code,
         )
-    interaction, remembered = look.interaction, cookies.remembered_organisation()
-    known = look.session_account
+    interaction, known, remembered = look.interaction, look.session_account, cookies.remembered_organisation()
+    notice, org_code = ("identify.notice.sign_in_again", known.organization.org_code) if known else (None, remembered)
+    idle = None if known or interaction.leaves_session else use_cases().flow.signed_out_idle(cookies.browser())
+    if idle is not None:
+        notice, org_code = "identify.notice.signed_out_idle", idle.org_code
+    if interaction.notice == ONCE_MORE:
+        notice = ONCE_MORE
     return _page(
         look,
         "signin/identify.html",
-        organisation=interaction.typed_organisation or (known.organization.org_code if known else remembered),
+        organisation=interaction.typed_organisation or org_code,
         username=interaction.typed_username or (known.username_shown if known else ""),
-        remember=bool(remembered),
+        remember=request.args.get("remember", "1" if remembered else "0") == "1",
         policy_uri=look.client.policy_uri,
         tos_uri=look.client.tos_uri,
-        notice="identify.notice.sign_in_again" if known else None,
+        notice=notice,
+        idle_minutes=idle.minutes if idle else 0,
     )
 
 

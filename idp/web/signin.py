@@ -27,6 +27,10 @@ def show(interaction_id: str, prompt: str) -> Response:
     if isinstance(look, Closed):
         return _closed(look, interaction_id)
     g.ui_locales = look.request.ui_locales
+    if "fresh" in request.args:
+        # The cookie has arrived. Kept as a bookmark, the address would blame cookies whenever they are gone.
+        kept = {name: value for name, value in request.args.items() if name != "fresh"}
+        return go_to(interaction_id, prompt, **kept)
     if look.pending is None:
         return _complete(interaction_id)
     if look.pending.name != prompt:
@@ -43,7 +47,7 @@ def answer(interaction_id: str, prompt: str) -> Response:
     """POST: one answer to the pending prompt. Always leads to a GET."""
     browser = cookies.browser()
     if browser.binding is None:
-        return render("signin/cookies_off.html", status=400, restart_url=_url("idp.restart", interaction_id))
+        return _once_more(interaction_id)
     csrf.require(interaction_id)
     # PostgreSQL takes no text with NUL, and no keyboard types one.
     form = {name: value.replace("\x00", "\N{REPLACEMENT CHARACTER}") for name, value in request.form.items()}
@@ -51,9 +55,9 @@ def answer(interaction_id: str, prompt: str) -> Response:
     if isinstance(reaction, Closed):
         return _closed(reaction, interaction_id)
     if isinstance(reaction, Wait):
-        return go_to(reaction.interaction_id, prompt, wait="1")
+        return go_to(reaction.interaction_id, prompt, wait="1", **_tick(prompt))
     if isinstance(reaction, Blocked):
-        return go_to(reaction.interaction_id, prompt, blocked="1")
+        return go_to(reaction.interaction_id, prompt, blocked="1", **_tick(prompt))
     if isinstance(reaction, Completed):
         leaving: Response = redirect(_url("idp.leave", interaction_id), 303)  # type: ignore[assignment]
         return leaving
@@ -100,8 +104,22 @@ def _without_binding(interaction_id: str) -> Response:
     return response
 
 
+def _once_more(interaction_id: str) -> Response:
+    """A form came in without the cookie it was given with. Nothing in it is evaluated; it is asked for once more.
+
+    Only when the form was one of ours are names filled in again, and a cookie is set: a form from elsewhere travels
+    without cookies, and must not replace them.
+    """
+    if request.headers.get("Sec-Fetch-Site") != "same-origin":
+        response: Response = redirect(_url("idp.restart", interaction_id), 303)  # type: ignore[assignment]
+        return response
+    typed = {name: request.form.get(name, "").replace("\x00", "") for name in ("organisation", "username")}
+    begun = use_cases().flow.begin_once_more(interaction_id, cookies.browser(), **typed)
+    return _closed(begun, interaction_id) if isinstance(begun, Closed) else _begun(begun)
+
+
 def _advanced(advanced: Advanced, answered: str) -> Response:
-    response = go_to(advanced.interaction_id, advanced.prompt)
+    response = go_to(advanced.interaction_id, advanced.prompt, **_tick(advanced.prompt))
     if advanced.opened is not None:
         cookies.set_session(response, advanced.opened.secret)
     if advanced.known_device is not None:
@@ -110,6 +128,13 @@ def _advanced(advanced: Advanced, answered: str) -> Response:
         remembered = canonical(request.form["organisation"])[:64] if request.form.get("remember") else None
         cookies.remember_organisation(response, remembered)
     return response
+
+
+def _tick(prompt: str) -> dict[str, str]:
+    """Whether the organisation code is to be remembered, for a login form that is shown once more."""
+    if prompt != "identify" or "organisation" not in request.form:
+        return {}
+    return {"remember": "1" if request.form.get("remember") else "0"}
 
 
 def _complete(interaction_id: str) -> Response:
@@ -146,9 +171,17 @@ def _closed(closed: Closed, interaction_id: str) -> Response:
     if how not in (None, "begun_again"):
         signed_in = use_cases().logout.look(cookies.browser().session_secret) is not None
         return render("signin/finished.html", signed_in=signed_in, **app)
+    attempt = closed.interaction
+    if closed.why == "expired" and request.method == "GET" and attempt is not None and attempt.account_id is None:
+        # Nobody proved anything in it: nothing is lost, and nothing has to be told.
+        anew: Response = redirect(_url("idp.restart", interaction_id), 303)  # type: ignore[assignment]
+        return anew
     can_restart = closed.why in ("expired", "finished")
     restart_url = _url("idp.restart", interaction_id) if can_restart else None
-    return render("signin/expired.html", status=410, restart_url=restart_url, **app)
+    scanned = closed.why == "expired" and attempt is not None and attempt.enrolling_method == "totp"
+    # What people see in their app: the name that was in the QR code.
+    line = use_cases().settings.brand_name if scanned else None
+    return render("signin/expired.html", status=410, restart_url=restart_url, line_in_app=line, **app)
 
 
 def _url(endpoint: str, interaction_id: str) -> str:

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from idp.audit.events import CodeIssued, PasswordChecked, SecondFactorChecked
+from idp.jobs.sweep_idle_sessions import sweep
 from tests.journeys.driver import MINUTE, World, acr
 
 SECOND = timedelta(seconds=1)
@@ -217,6 +218,64 @@ def test_wrong_password_on_an_expired_login_page_asks_again(world: World) -> Non
     assert visit.identify(anna).tokens()
 
 
+def test_login_page_that_waited_too_long_starts_again_without_a_word(world: World) -> None:
+    anna = world.person(totp=True)
+    visit = world.visit()
+    old = visit.page.url
+    world.clock.move(31 * MINUTE)
+    assert visit.reload().prompt == "identify" and visit.page.url != old
+    assert visit.identify(anna).prove(anna).tokens()
+
+
+def test_restart_keeps_the_organisation_code_for_the_same_browser_alone(world: World) -> None:
+    anna = world.person(totp=True)
+    visit = world.visit().identify(anna)
+    world.clock.move(31 * MINUTE)
+    visit.reload()
+    stranger = world.browser().open(visit.url("restart"))
+    assert stranger.field("organisation").get("value") in (None, "")
+    visit.follow("restart")
+    assert visit.page.field("organisation").get("value") == "10234"
+    assert visit.page.field("username").get("value") in (None, "")
+
+
+def test_set_up_that_took_too_long_tells_to_remove_the_line_as_the_app_shows_it(world: World) -> None:
+    visit = world.visit(party=world.party("rapportages")).identify(world.campaigner()).choose("totp")
+    assert visit.page.has("key")
+    world.clock.move(31 * MINUTE)
+    told = "Heeft u de QR-code al gescand? Verwijder Atosi dan weer uit uw app en begin opnieuw."
+    assert told in visit.reload().page.text
+
+
+def test_code_page_that_took_too_long_tells_nothing_of_a_line_in_an_app(world: World) -> None:
+    visit = world.visit().identify(world.person(totp=True))
+    world.clock.move(31 * MINUTE)
+    assert visit.reload().page.status == 410 and "QR-code" not in visit.page.text
+
+
+@pytest.mark.parametrize("swept", [False, True])
+def test_login_page_says_why_when_the_session_ended_by_itself(world: World, swept: bool) -> None:
+    visit = world.signed_in(world.anna)
+    world.clock.move(30 * MINUTE)
+    if swept:
+        with world.app.app_context():
+            sweep(world.services.units, world.services.sessions)
+    visit = visit.again()
+    assert "U heeft 30 minuten niets gedaan." in visit.page.text
+    assert visit.page.field("organisation").get("value") == "10234"
+    assert visit.page.field("username").get("value") in (None, "")
+
+
+def test_login_page_says_nothing_of_idleness_after_logging_out_or_for_somebody_else(world: World) -> None:
+    visit = world.signed_in(world.anna)
+    kept = visit.browser.client.get_cookie("__Host-idp_session", domain="login.example")
+    assert kept is not None
+    visit.open(visit.party.end_session_url(visit.tokens().id_token))
+    visit.browser.client.set_cookie("__Host-idp_session", kept.value, domain="login.example", secure=True)
+    assert "minuten niets gedaan" not in visit.again().page.text
+    assert "minuten niets gedaan" not in world.visit().page.text
+
+
 def test_request_older_than_a_day_leads_back_to_the_application(world: World) -> None:
     anna = world.person()
     visit = world.visit()
@@ -273,6 +332,47 @@ def test_form_without_our_token_is_refused(world: World) -> None:
         page = visit.browser.post(visit.url("identify"), {**anna.names, "csrf_token": token})
         assert page.status == 403
     assert world.sessions() == []
+
+
+def test_address_is_clean_once_the_cookie_has_arrived(world: World) -> None:
+    visit = world.visit()
+    visit.open(visit.url("restart"))
+    assert visit.page.has("login-submit") and "fresh" not in visit.page.url
+    visit.browser.client.delete_cookie("__Host-idp_browser", domain="login.example")
+    assert visit.reload().page.has("login-submit"), "cookies are not blamed"
+
+
+def test_form_whose_cookie_is_gone_is_asked_for_once_more(world: World) -> None:
+    visit = world.visit()
+    visit.browser.headers["Sec-Fetch-Site"] = "same-origin"
+    visit.browser.client.delete_cookie("__Host-idp_browser", domain="login.example")
+    visit.identify(world.anna)
+    assert visit.page.status == 200 and "Vul uw gegevens nog een keer in." in visit.page.text
+    assert visit.page.field("organisation").get("value") == "10234"
+    assert visit.page.field("username").get("value") == "anna"
+    assert len(world.events(PasswordChecked)) == 0
+    assert visit.identify(world.anna).tokens()
+
+
+@pytest.mark.parametrize("origin", [None, "cross-site", "same-site", "none"])
+def test_form_from_elsewhere_fills_in_nothing(world: World, origin: str | None) -> None:
+    visit = world.visit()
+    visit.browser.client.delete_cookie("__Host-idp_browser", domain="login.example")
+    if origin is not None:
+        visit.browser.headers["Sec-Fetch-Site"] = origin
+    visit.identify(world.anna)
+    assert visit.page.has("login-submit") and visit.page.field("username").get("value") in (None, "")
+
+
+def test_tick_to_remember_the_code_stays_as_it_was_set_after_a_wrong_password(world: World) -> None:
+    visit = world.visit().identify(world.anna, password="niet goed", remember="1")
+    assert visit.page.field("remember").get("checked") is not None
+    visit.open(visit.party.end_session_url(visit.identify(world.anna).tokens().id_token))
+    again = visit.again()
+    assert again.page.field("organisation").get("value") == "10234"
+    form = {**world.anna.names, "password": "niet goed"}
+    again.page = again.page.submit({**form, "remember": None}, button="login-submit")
+    assert again.page.field("remember").get("checked") is None
 
 
 def test_browser_without_cookies_is_told_so(world: World) -> None:

@@ -64,6 +64,7 @@ _IDENTIFY = _FORM | {
     "policy_uri": None,
     "tos_uri": None,
     "notice": None,
+    "idle_minutes": 30,
 }
 _CHOOSE = _FORM | {
     "username": "j.jansen",
@@ -158,7 +159,7 @@ def _states() -> list[PageState]:
     identify, choose = "signin/identify.html", "signin/enrol_choose.html"
     enrol, verify = "factors/totp/enrol.html", "factors/totp/verify.html"
     enrol_mail, verify_mail = "factors/email/enrol.html", "factors/email/verify.html"
-    expired: dict[str, object] = {"app_name": "Atosi", "restart_url": None, "app_url": None}
+    expired: dict[str, object] = {"app_name": "Atosi", "restart_url": None, "app_url": None, "line_in_app": None}
     known = {"organisation": "10234", "username": "j.jansen", "remember": True}
     page = PageState
     return [
@@ -297,7 +298,9 @@ def _states() -> list[PageState]:
             "finished-signed-out-no-address", "signin/finished.html", _FINISHED | {"signed_in": False, "app_url": None}
         ),
         page("expired", "signin/expired.html", expired | {"restart_url": "/stay"}, 410),
-        page("expired-enrolling", "signin/expired.html", expired | {"restart_url": "/stay", "enrolling": True}, 410),
+        page(
+            "expired-enrolling", "signin/expired.html", expired | {"restart_url": "/stay", "line_in_app": "Atosi"}, 410
+        ),
         page("expired-old", "signin/expired.html", expired | {"app_url": "https://atosi.example/"}, 410),
         page("expired-unknown-application", "signin/expired.html", expired | {"app_name": None}, 410),
         page("expired-no-address", "signin/expired.html", expired, 410),

@@ -119,6 +119,7 @@ class EnrolSecondFactor:
         problem = factor.check_form(answer)
         if problem is not None:
             return self._answering.again(look, browser, form_error(problem, answer))
+        begins_to_wait = False
         if isinstance(factor, SendsCodes):
             # Who enrols an app holds its key and guesses nothing. A code that travels can be guessed, by somebody who
             # has the password and not the mailbox: it is paid for as at every login, over all browsers.
@@ -126,6 +127,7 @@ class EnrolSecondFactor:
                 payment = self._attempts.pay(unit, str(look.account.id), method)
             if not isinstance(payment, Paid):
                 return self._answering.refused(look, browser, "code", payment)
+            begins_to_wait = not payment.left
         tries = self._pay(look)
         if tries is None:
             changes = {"enrolling_method": None, "enrolling_sealed": None, "enrolment_failures": 0}
@@ -138,7 +140,8 @@ class EnrolSecondFactor:
             again = "code.error.wrong_again_enrolling" if not isinstance(factor, SendsCodes) else wrong(method, verdict)
             key = wrong(method, verdict) if tries == 1 else again
             event = EnrolmentChecked(method=method, outcome=verdict)
-            return self._answering.again(look, browser, an_error("code", key), event)
+            error = None if begins_to_wait else an_error("code", key)
+            return self._answering.again(look, browser, error, event)
         return self._answering.flow.record(look, browser, self._enrolled(factor, enrolment, mark))
 
     def _pay(self, look: Look) -> int | None:

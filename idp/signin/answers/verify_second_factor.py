@@ -159,7 +159,10 @@ class VerifySecondFactor:
             self._answering.trail.record(unit, about(present, event))
             if limit is not None and paid.in_a_row >= limit:
                 self._disable(unit, present, credential)
-            return {"error": an_error("code", key, {"tries_left": tries_left} if tries_left else None)}
+            # When the wait is over the page begins anew, with nothing wrong on it.
+            begins_to_wait = not paid.left
+            error = an_error("code", key, {"tries_left": tries_left} if tries_left else None)
+            return {"error": None if begins_to_wait else error}
 
         return self._answering.flow.record(look, browser, record)
 
