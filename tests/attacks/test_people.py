@@ -166,15 +166,15 @@ def test_a44_without_the_dummy_hash_the_work_would_tell(world: World, monkeypatc
 def test_a44_a_sentence_of_its_own_for_unknown_accounts_would_tell(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = world.services.answers._again
+    plain = Answering.again
 
-    def telling(look: Any, browser: Any, *arguments: Any, **changes: Any) -> Any:
+    def telling(answering: Answering, look: Any, browser: Any, *arguments: Any, **changes: Any) -> Any:
         error = {"field": "username", "key": "identify.error.empty_username", "params": {}}
         if "unknown" in str((arguments, changes)):
             return world.services.flow.record(look, browser, lambda unit, present: {"error": error})
-        return plain(look, browser, *arguments, **changes)
+        return plain(answering, look, browser, *arguments, **changes)
 
-    monkeypatch.setattr(world.services.answers, "_again", telling)
+    monkeypatch.setattr(Answering, "again", telling)
     everybody, observer = people(world), Observer(world)
     known = observer.watch(*everybody["plain"], "verkeerd", tries=1)
     unknown = observer.watch(*everybody["unknown account"], "verkeerd", tries=1)

@@ -1,4 +1,4 @@
-"""The audit trail tells every decision of a sign-in: which rule, which prompt and why, which factor, what came of it."""
+"""The audit trail tells each decision of a sign-in: which rule, which prompt and why, which factor, what came of it."""
 
 from idp.audit.events import (
     CodeIssued,

@@ -201,6 +201,22 @@ def test_corrected_address_gets_a_new_code_and_the_old_address_proves_nothing(wo
     assert visit.type_code(old).prompt == "enrol_second_factor" and world.sessions() == []
 
 
+def test_neither_resending_nor_an_old_code_proves_an_address_that_is_not_theirs_any_more(
+    world: World, els: Somebody
+) -> None:
+    visit = world.visit().identify(els).choose("email")
+    world.change(Account, els.id, email="nieuw@voorbeeld.example")
+    visit.type_code(world.mailed_code(els))
+    assert visit.prompt == "enrol_second_factor" and visit.page.has("method-submit") and world.sessions() == []
+    world.clock.move(30 * SECOND)
+    visit.choose("email")
+    world.change(Account, els.id, email="nieuwer@voorbeeld.example")
+    world.clock.move(30 * SECOND)
+    sent = len(world.events(CodeSent))
+    visit.press("code-resend")
+    assert visit.page.has("method-submit") and len(world.events(CodeSent)) == sent
+
+
 def test_code_goes_where_it_was_proven_although_the_account_has_another_address_now(
     world: World, bram: Somebody
 ) -> None:

@@ -82,7 +82,7 @@ def test_account_that_is_changed_while_its_person_signs_in_again_ends_the_sessio
     world: World, monkeypatch: pytest.MonkeyPatch, change: Callable[[World], None]
 ) -> None:
     browser, page, anna = signing_in_again(world)
-    turnstile, identification = Turnstile(world), world.services.answers._identification
+    turnstile, identification = Turnstile(world), world.services.answers.identify.identification
     monkeypatch.setattr(identification, "record", turnstile.around(identification.record))
     answered, _ = both(turnstile, lambda: browser.press(page, **anna.names), lambda: change(world))
     assert answered.status == 303 and answered.prompt == "continue"

@@ -42,9 +42,9 @@ class Answers:
         with_factors = (answering, self.factors, factor_attempts, envelope, self.sending, post, correspondence)
         self.verify = VerifySecondFactor(*with_factors, sessions)
         self._enrol = EnrolSecondFactor(*with_factors, Postpone(answering, keys))
-        self._identify = Identify(answering, identification, self.verify)
+        self.identify = Identify(answering, identification, self.verify)
         self.answers: Mapping[str, Callable[[Look, Browser, Form], Reaction]] = {
-            "identify": self._identify.answer,
+            "identify": self.identify.answer,
             "verify_second_factor": self.verify.answer,
             "enrol_second_factor": self._enrol.answer,
             "consent": Consent(answering, keys).answer,
@@ -57,18 +57,18 @@ class Answers:
             return self._revive(look, browser, prompt, form)
         if look.pending is None or look.pending.name != prompt:
             if prompt == "identify":
-                return self._identify.somebody_else(look, browser, form)
+                return self.identify.somebody_else(look, browser, form)
             return Advanced(look.interaction.id, look.pending_name)
         return self.answers[prompt](look, browser, form)
 
     def is_blocked(self, look: Look) -> bool:
         """Whether the page about a blocked account is to be shown: only after its password was right."""
-        return look.pending_name == "identify" and self._identify.is_blocked(look)
+        return look.pending_name == "identify" and self.identify.is_blocked(look)
 
     def waits_until(self, look: Look, browser: Browser, method: str | None = None) -> datetime | None:
         """When the next attempt at the pending prompt will be taken; None when it is taken now."""
         if look.pending_name == "identify":
-            return self._identify.waits_until(look, browser)
+            return self.identify.waits_until(look, browser)
         if look.pending_name == "verify_second_factor":
             return self.verify.waits_until(look, method)
         return self._enrol.waits_until(look) if look.pending_name == "enrol_second_factor" else None

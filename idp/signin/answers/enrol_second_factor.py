@@ -91,7 +91,7 @@ class EnrolSecondFactor:
             begun = pending_enrolment(present, self._envelope) if interaction.enrolling_method == method else None
             address = account.email if account else None
             # An address that the service desk corrected meanwhile is not the one that was begun with.
-            if begun is None or (isinstance(factor, SendsCodes) and begun != factor.begin_enrolment(address)):
+            if begun is None or not _is_still_meant(factor, begun, account):
                 secret = factor.begin_enrolment(address).secret
                 changes["enrolling_sealed"] = self._envelope.seal(secret, f"interactions:{interaction.id}")
                 changes["account_id"] = present.account_id
@@ -107,6 +107,9 @@ class EnrolSecondFactor:
             return Advanced(look.interaction.id, "enrol_second_factor")
 
         def record(unit: Unit, present: Look) -> dict[str, Any]:
+            if not _is_still_meant(factor, enrolment, present.account):
+                # The service desk corrected the address meanwhile: it is chosen anew, and the code goes there.
+                return {"enrolling_method": None, "enrolling_sealed": None, "error": None}
             address = enrolment.secret.decode()
             return {"error": None, **self._sending.send(unit, present, browser, factor, "enrolment", address)}
 
@@ -162,6 +165,8 @@ class EnrolSecondFactor:
             if account is None or pending_enrolment(present, self._envelope) != enrolment:
                 # Another tab of this interaction began anew; the code that was typed belongs to a secret that is gone.
                 return {"error": an_error("code", CODE_ERRORS[Verdict.WRONG])}
+            if not _is_still_meant(factor, enrolment, account):
+                return {"enrolling_method": None, "enrolling_sealed": None, "error": None}
             if checks.enrolment_is_closed(present.situation):
                 return {"error": None}
             if not factor.use_enrolment(unit, occasion(present, "enrolment"), mark, now):
@@ -214,3 +219,10 @@ class EnrolSecondFactor:
         zone = account.organization.time_zone
         letter = letters.method_added(desk, account.email, language, factor.name, at=now, zone=zone)
         self._post.enqueue(unit, letter)
+
+
+def _is_still_meant(factor: SecondFactor, enrolment: Enrolment, account: Account | None) -> bool:
+    """False when the address that is being proven is not the person's any more."""
+    if not isinstance(factor, SendsCodes):
+        return True
+    return account is not None and account.email is not None and enrolment == factor.begin_enrolment(account.email)

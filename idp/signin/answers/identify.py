@@ -44,7 +44,7 @@ class Identify:
     """The password step."""
 
     def __init__(self, answering: Answering, identification: Identification, second_factor: VerifySecondFactor) -> None:
-        self._answering, self._identification, self._second_factor = answering, identification, second_factor
+        self._answering, self.identification, self._second_factor = answering, identification, second_factor
 
     def answer(self, look: Look, browser: Browser, form: Form) -> Reaction:
         if "account" in form:
@@ -56,14 +56,14 @@ class Identify:
                 error = an_error(name, f"identify.error.empty_{name}")
                 return self._answering.again(look, browser, error, changes=shown)
         claimed = Typed.of(organisation, username, form["password"])
-        device = self._identification.device_of(claimed, browser.known_device)
-        with self._identification.admitted():
-            payment = self._identification.pay(claimed, device)
-            identified = self._identification.verify(claimed) if isinstance(payment, Paid) else None
+        device = self.identification.device_of(claimed, browser.known_device)
+        with self.identification.admitted():
+            payment = self.identification.pay(claimed, device)
+            identified = self.identification.verify(claimed) if isinstance(payment, Paid) else None
         if not isinstance(payment, Paid):
             return self._answering.refused(look, browser, "password", payment, changes=shown)
         if identified is None:
-            self._identification.fail(claimed)
+            self.identification.fail(claimed)
             error, wrong = an_error("organisation", "identify.error.wrong"), PasswordChecked(outcome="wrong")
             return self._answering.again(look, browser, error, wrong, shown)
         account = identified.account
@@ -92,8 +92,8 @@ class Identify:
         if not interaction.typed_username:
             return None
         claimed = Typed.of(interaction.typed_organisation, interaction.typed_username, "")
-        device = self._identification.device_of(claimed, browser.known_device)
-        return self._identification.waits_until(claimed, device)
+        device = self.identification.device_of(claimed, browser.known_device)
+        return self.identification.waits_until(claimed, device)
 
     def is_blocked(self, look: Look) -> bool:
         """True when the last password was right for an account that is blocked, and it still is."""
@@ -108,7 +108,7 @@ class Identify:
         self, identified: Identified, claimed: Typed, device: str, shown: dict[str, str]
     ) -> Callable[[Unit, Look], dict[str, Any]]:
         def record(unit: Unit, look: Look) -> dict[str, Any]:
-            if not self._identification.record(unit, identified, claimed, device):
+            if not self.identification.record(unit, identified, claimed, device):
                 return {"error": an_error("organisation", "identify.error.wrong"), **shown}
             account_id = identified.account.id
             self._answering.trail.record(unit, about(look, PasswordChecked(outcome="right", account_id=account_id)))
