@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, event, select, update
 from sqlalchemy.exc import IntegrityError
 
-from idp.accounts.models import Account, Organization
+from idp.accounts.models import Account, KnownDevice, Organization
 from idp.accounts.names import LONGEST_STORED, canonical, checked
 from idp.accounts.passwords import Passwords, Verification
 from idp.attempts.models import AttemptBudget
@@ -23,6 +23,7 @@ from idp.factors.models import Credential
 from idp.kernel.errors import Refused
 from idp.oidc.models import AccessToken, AuthorizationCode, RefreshFamily
 from idp.sessions.models import Participation, Session
+from idp.signin.answers.common import Answering
 from idp.signin.interaction import Interaction
 from idp.store.engine import db
 from tests.attacks.world import Browser, Page, World, mutation, parameters
@@ -390,7 +391,7 @@ def test_a48_a_username_that_is_used_again_inherits_nothing(world: World) -> Non
 def remove(world: World, somebody: Somebody) -> None:
     """The account and everything that points at it are gone: without that the database keeps it."""
     with world.writing() as unit:
-        of_account = (AccessToken, RefreshFamily, AuthorizationCode, Consent, Credential, Interaction)
+        of_account = (AccessToken, RefreshFamily, AuthorizationCode, Consent, Credential, Interaction, KnownDevice)
         unit.execute(delete(Participation))
         for model in of_account:
             unit.execute(delete(model).where(model.account_id == somebody.id))
