@@ -84,7 +84,7 @@ def verify_second_factor(look: Look) -> Response:
     credential = usable_credential(look, use_cases().units)
     if credential is None:
         return _page(look, "signin/no_usable_factor.html", status=403, **_who(look))
-    if "choose" in request.args and len(usable_methods(look)) > 1:
+    if ("choose" in request.args or _error_is_of_choice(look)) and len(usable_methods(look)) > 1:
         return _choose_method(look)
     factor, sending = use_cases().answers.factors[credential.method], {}
     if isinstance(factor, SendsCodes) and credential.address is not None:
@@ -194,9 +194,7 @@ def _choose(look: Look) -> Response:
     has_been_reset = person is not None and person.has_been_reset
     with use_cases().units.reading() as unit:
         email_shared = "email" in offered and shares_address(unit, account)
-    if not _error_is_of_choice(look):
-        # What was wrong with a code is no matter any more once another method is wanted.
-        look.interaction.error = None
+    _leave_error_of_code(look)
     return _page(
         look,
         "signin/enrol_choose.html",
@@ -236,6 +234,7 @@ def _choose_method(look: Look) -> Response:
         }
         for method in usable_methods(look)
     ]
+    _leave_error_of_code(look)
     return _page(look, "signin/choose_method.html", **_who(look), methods=methods, issuer_name=_issuer_name())
 
 
@@ -276,6 +275,12 @@ def _page(look: Look, template: str, status: int = 200, **context: Any) -> Respo
 
 def _error_is_of_choice(look: Look) -> bool:
     return str((look.interaction.error or {}).get("key", "")).startswith("choose.")
+
+
+def _leave_error_of_code(look: Look) -> None:
+    """What was wrong with a code is no matter any more once another method is wanted: this page does not show it."""
+    if not _error_is_of_choice(look):
+        look.interaction.error = None
 
 
 def _who(look: Look) -> dict[str, Any]:
