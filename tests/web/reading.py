@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from typing import Self
 
-VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "wbr"})
+VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "source", "wbr"})
 DRAWN = frozenset({"circle", "path", "rect"})
 UNSEEN = frozenset({"script", "style", "svg"})
 
