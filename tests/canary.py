@@ -16,6 +16,7 @@ import re
 import sqlite3
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from email.message import EmailMessage
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote_plus, urlsplit
@@ -119,24 +120,33 @@ class _Listener(logging.Handler):
 _USUAL_FIELDS = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime"}
 
 
-@pytest.fixture(autouse=True)
-def no_secret_is_logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Every test fails that lets a secret be logged, whatever else it proves."""
+@contextmanager
+def listening() -> Iterator[None]:
+    """Raises SecretTold at the end, when a secret that travelled or became known inside was logged."""
     listener, root = _Listener(), logging.getLogger()
     levels = {logger: logger.level for logger in (root, *map(logging.getLogger, LOUD))}
     _now.clear()
     for logger in levels:
         logger.setLevel(logging.DEBUG if logger is root else logging.WARNING)
     root.addHandler(listener)
-    with monkeypatch.context() as patched:
-        patched.setattr(FlaskClient, "open", _overheard(FlaskClient.open))
-        patched.setattr(requests.Session, "send", _overheard_on_the_network(requests.Session.send))
-        yield
-    root.removeHandler(listener)
-    for logger, level in levels.items():
-        logger.setLevel(level)
+    try:
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(FlaskClient, "open", _overheard(FlaskClient.open))
+            patched.setattr(requests.Session, "send", _overheard_on_the_network(requests.Session.send))
+            yield
+    finally:
+        root.removeHandler(listener)
+        for logger, level in levels.items():
+            logger.setLevel(level)
     text = "\n".join(listener.told)
     _judge(found_in(text), text, "the log")
+
+
+@pytest.fixture(autouse=True)
+def no_secret_is_logged() -> Iterator[None]:
+    """Every test fails that lets a secret be logged, whatever else it proves."""
+    with listening():
+        yield
 
 
 # --- What travels

@@ -10,6 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests import canary
+from tests.attacks.parallel import Node, ParallelFailed, run
+from tests.conftest import START
+from tests.factories import PASSWORD
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -162,3 +165,14 @@ def test_what_a_process_printed_is_compared_with_the_secrets_of_all_tests_so_far
 def test_debug_messages_are_heard_too(caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("idp.web").debug("heard")
     assert "heard" in caplog.text
+
+
+def tell_a_password(node: Node, _given: None) -> None:
+    node.world.make.person(username=f"anna{node.number}")
+    logging.getLogger("idp.web").debug("typed: %s", PASSWORD)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_processes_of_an_attack_are_listened_to_as_well(database_url: str) -> None:
+    with pytest.raises(ParallelFailed, match="SecretTold"):
+        run(tell_a_password, [None], database_url, START)

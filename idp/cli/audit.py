@@ -93,7 +93,7 @@ def head(state: State) -> None:
 
 def _told(found: Verified) -> str:
     if found.first is None or found.since is None:
-        whole = "No event is in the chain"
+        whole = f"{found.head.position} link(s)"
     else:
         since = found.since.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         whole = f"Links {found.first} to {found.head.position}, since {since}"

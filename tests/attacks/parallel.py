@@ -26,6 +26,7 @@ from typing import Any, Generic, TypeVar
 import idp.application  # noqa: F401 - the fork server imports it once for all processes
 from idp import create_app
 from idp.kernel.clock import FixedClock
+from tests import canary
 from tests.attacks.world import World
 from tests.conftest import dispose, is_long, make_settings
 
@@ -159,7 +160,8 @@ def _live(
     try:
         clock = FixedClock(at)
         app = create_app(make_settings(database_url, **values), clock)
-        report = ("done", act(Node(number, World(app, clock), barrier), given))
+        with canary.listening():
+            report = ("done", act(Node(number, World(app, clock), barrier), given))
         dispose(app)
     except Exception:
         # The others must not wait for this one.
