@@ -49,6 +49,7 @@ def assemble(settings: Settings, clock: Clock | None) -> Flask:
         settings.service_desk_phone,
         settings.service_desk_hours,
         settings.session.idle_timeout // timedelta(minutes=1),
+        hours_language=settings.default_language,
     )
     db.init_app(app)
     with app.app_context():

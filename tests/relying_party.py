@@ -305,8 +305,8 @@ class Element:
 
     @property
     def text(self) -> str:
-        """What a person reads here, with single spaces."""
-        return " ".join(" ".join(self._texts()).split())
+        """What a person reads here, with single spaces and plain hyphens."""
+        return " ".join(" ".join(self._texts()).split()).replace("\N{NON-BREAKING HYPHEN}", "-")
 
     def _texts(self) -> Iterator[str]:
         for child in self.children:

@@ -412,6 +412,7 @@ def test_serve_answers_runs_the_worker_and_ends_in_order(installation: Installat
         os.kill(server.pid, signal.SIGTERM)
         assert server.wait_for_exit(timeout=60) == 0
     assert "the worker has stopped" in server.output()
+    assert server.output().count("service_desk_phone is not set") == 1, "pages without a number are warned of once"
 
 
 def test_worker_ends_when_its_standard_input_does(installation: Installation) -> None:

@@ -69,6 +69,8 @@ def serve(state: State, /, until_stdin_closes: bool, application: str | None) ->
     with state.services(settings) as services:
         services.signing_keys.ensure()
     logs.set_up(settings.log)
+    if not settings.service_desk_phone:
+        log.warning("service_desk_phone is not set: pages tell people to call the service desk, and give no number")
     _share_made_up_key(settings)
     # Each process starts from nothing: no thread, lock or connection of this one is in it.
     multiprocessing.set_start_method("spawn", force=True)

@@ -33,8 +33,9 @@ class Logo:
 
 @dataclass(frozen=True)
 class FrameOrganization:
-    """Whose name and service desk stand in the frame of a page. `service_desk_hours` may be empty.
+    """Whose name and service desk stand in the frame of a page. Its phone may be empty, and its hours.
 
+    `hours_language` is that in which the hours are written; empty when nobody knows.
     The others are there once the organisation of the person is known, and only if it has them. `own_texts` are plain
     sentences by language and slot.
     """
@@ -43,6 +44,7 @@ class FrameOrganization:
     service_desk_phone: str
     service_desk_hours: str = ""
     idle_minutes: int = 30
+    hours_language: str = ""
     organization_name: str = ""
     theme_url: str | None = None
     logo: Logo | None = None

@@ -17,9 +17,9 @@ class Element:
 
     @property
     def text(self) -> str:
-        """What a person reads in it, with single spaces."""
+        """What a person reads in it, with single spaces and plain hyphens."""
         parts = [child if isinstance(child, str) else child.text for child in self.children if not _unseen(child)]
-        return " ".join("".join(parts).split())
+        return " ".join("".join(parts).split()).replace("\N{NON-BREAKING HYPHEN}", "-")
 
     def all(self, *tags: str) -> list["Element"]:
         """It and the elements in it of these kinds, in reading order."""

@@ -227,3 +227,9 @@ def test_masked_address_tells_nothing_but_first_letter_and_domain(address: str) 
 def test_masked_address_of_something_else_is_refused(address: str) -> None:
     with pytest.raises(ValueError, match="either side"):
         masked_address(address)
+
+
+def test_word_for_an_address_does_not_break_at_its_hyphen_on_a_page() -> None:
+    said = {key: found for key, found in TEXTS["nl"].items() if not key.startswith("mail.") and key != "address.spoken"}
+    assert [key for key, found in said.items() if any("e-mailadres" in each for each in found)] == []
+    assert any("e\N{NON-BREAKING HYPHEN}mailadres" in each for found in said.values() for each in found)
