@@ -17,6 +17,7 @@ from idp.kernel.clock import FixedClock
 from idp.kernel.secrets import DerivedKeys
 from idp.settings import Settings
 from idp.store import schema
+from idp.store.units import UnitsOfWork
 from idp.wiring import Services
 from tests.attacks.parallel import Node, run
 
@@ -337,3 +338,26 @@ def test_a_noted_head_that_was_purged_is_not_there_any_more(services: Services, 
     found = verified(services, noted)
     assert found.broken_at == 1 and found.why is not None and "purged" in found.why
     assert verified(services).why is None and verified(services, Head(0, b"")).why is None
+
+
+def test_purge_during_the_verification_is_not_taken_for_tampering(
+    services: Services, clock: FixedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(services, 6)
+    clock.move(timedelta(days=401))
+    record(services, 2)
+    linked(services)
+    monkeypatch.setattr(chain, "BATCH", 2)
+    look, looks = chain._some_links, []
+
+    def purged_meanwhile(units: UnitsOfWork, position: int) -> object:
+        rows = look(units, position)
+        looks.append(position)
+        if len(looks) == 1:
+            assert purge(services.units, clock, timedelta(hours=24))["audit_events"] == 6
+        return rows
+
+    monkeypatch.setattr(chain, "_some_links", purged_meanwhile)
+    found = verified(services)
+    assert (found.why, found.first, found.head.position) == (None, 7, 8)
+    assert looks[0] == 0 and looks.count(0) == 2, "it was looked at again"
