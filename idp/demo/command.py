@@ -168,7 +168,7 @@ def _for_people(shown: Running, later: timedelta, kept: bool) -> str:
     for person in PEOPLE:
         key = shown.totp_keys.get(person.username)
         app = f"; its key is {key}" if key else ""
-        lines.append(f"  {person.username:<12} {person.password:<{widest}}   {person.state}{app}")
+        lines.append(f"  {person.username:<12} {person.password:<{widest}}   {shown.states[person.username]}{app}")
     lines += [""]
     if later:
         lines.append(f"  The clock here is {format_duration(later)} ahead, so codes of a phone's app are wrong here.")

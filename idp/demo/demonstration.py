@@ -39,6 +39,7 @@ class Running:
     issuer: str
     ports: Ports
     totp_keys: Mapping[str, str]
+    states: Mapping[str, str]
     provider: "subprocess.Popen[bytes]"
 
     def as_json(self) -> str:
@@ -72,7 +73,7 @@ def running(path: Path, first_port: int | None, host: str, later: timedelta) -> 
     folder, clock = DataFolder(path), clock_later(later)
     ports = folder.write_settings(first_port)
     require_free(ports.all, host)
-    issuer, client_secrets, totp_keys = _prepare(folder, ports, clock)
+    issuer, client_secrets, totp_keys, states = _prepare(folder, ports, clock)
     with ExitStack() as stack:
         for application in APPLICATIONS:
             config = _config(application, issuer, ports, client_secrets[application.client_id])
@@ -85,7 +86,7 @@ def running(path: Path, first_port: int | None, host: str, later: timedelta) -> 
         stack.enter_context(server.serving(create_mailbox(mailbox), host, ports.mailbox))
         variables = {**environment(folder.config, host), LATER: format_duration(later)}
         provider = stack.enter_context(child(command(), variables, folder.log))
-        shown = Running(folder, issuer, ports, totp_keys, provider)
+        shown = Running(folder, issuer, ports, totp_keys, states, provider)
         for url in (f"{issuer}/health/ready", *map(base_url, ports.all[1:-1])):
             _wait_until_answers(url, shown)
         yield shown
@@ -97,8 +98,13 @@ def wait(shown: Running) -> None:
     raise Ended(_complaint(shown, "The provider stopped."))
 
 
-def _prepare(folder: DataFolder, ports: Ports, clock: Clock) -> tuple[str, Mapping[str, str], Mapping[str, str]]:
-    """A migrated database with keys, people and applications; the issuer, client secrets and authenticator keys."""
+def _prepare(
+    folder: DataFolder, ports: Ports, clock: Clock
+) -> tuple[str, Mapping[str, str], Mapping[str, str], Mapping[str, str]]:
+    """A migrated database with keys, people and applications.
+
+    The issuer, the client secrets, the authenticator keys, and how everybody is.
+    """
     settings = load(folder.config, environ={})
     schema.upgrade(settings.database.url)
     with services_of(settings, clock) as services:
@@ -111,7 +117,7 @@ def _prepare(folder: DataFolder, ports: Ports, clock: Clock) -> tuple[str, Mappi
             people.add_application(
                 services, each, base_url(ports.application(each.offset)), client_secrets[each.client_id]
             )
-        return settings.issuer, client_secrets, people.totp_keys(services)
+        return settings.issuer, client_secrets, people.totp_keys(services), people.states(services)
 
 
 def _config(application: Application, issuer: str, ports: Ports, client_secret: str) -> RelyingPartyConfig:

@@ -22,7 +22,7 @@ POSTPONABLE_FOR = timedelta(days=60)
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who can log in, or not; `state` says for people what they will meet. The password is no secret."""
+    """Somebody who can log in, or not; `state` says how they are at first. The password is no secret."""
 
     username: str
     given_name: str
@@ -38,6 +38,9 @@ PEOPLE = (
     Person("dirk", "Dirk", "Visser", "regen op het tentdoek", "is blocked"),
     Person("els", "Els", "Mulder", "een bankje in de zon", "has set up nothing yet"),
 )
+
+
+HAS = {Totp.name: "an authenticator app", "email": "codes by e-mail"}
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,23 @@ def totp_keys(services: Services) -> Mapping[str, str]:
     return {
         username: key_text(services.envelope.open(credential.secret_sealed or b"", _place(credential.account_id)))
         for username, credential in found
+    }
+
+
+def states(services: Services) -> Mapping[str, str]:
+    """How the demonstration's people are now, by username: whoever set something up since has that."""
+    query = (
+        select(Account.username, Credential.method)
+        .join(Credential, Credential.account_id == Account.id)
+        .where(Credential.withdrawn_at.is_(None))
+    )
+    with services.units.reading() as unit:
+        methods: dict[str, list[str]] = {}
+        for username, method in unit.execute(query.order_by(Credential.id)):
+            methods.setdefault(username, []).append(HAS.get(method, method))
+    return {
+        each.username: "has " + " and ".join(methods[each.username]) if each.username in methods else each.state
+        for each in PEOPLE
     }
 
 
