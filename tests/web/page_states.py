@@ -19,6 +19,13 @@ CSP = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 FRAME = FrameOrganization("Atosi", "088 - 600 6400")
+OWN_LOOK = FrameOrganization(
+    "Atosi",
+    "088 - 600 6400",
+    organization_name="Ziekenhuissamenwerkingsverbandsbestuurskamer Noord-Nederland",
+    privacy_uri="https://linde.example/privacy",
+    own_texts={"nl": {"code.help": "Loop langs bij Jan."}, "en": {"code.help": "Ask Jan."}},
+)
 TODAY = date(2021, 11, 23)
 DEADLINE = date(2022, 2, 1)
 UNTIL = datetime(2021, 11, 23, 13, 35, tzinfo=UTC)
@@ -333,6 +340,7 @@ def _states() -> list[PageState]:
         page("busy", "errors/busy.html", _CODE, 503),
         page("forbidden", "errors/forbidden.html", _CODE | {"retry_url": "/stay"}, 403),
         page("home", "issuer/home.html", {}),
+        page("verify-own-look", verify, _VERIFY, organization=OWN_LOOK),
         page(
             "home-with-hours",
             "issuer/home.html",

@@ -201,7 +201,8 @@ def _given_words(value: object) -> Iterator[str]:
         case str() | MaskedAddress():
             yield from re.findall(r"[^\W\d_]+", str(value))
         case FrameOrganization():
-            yield from _given_words(value.name)
+            own = [text for slots in value.own_texts.values() for text in slots.values()]
+            yield from _given_words([value.name, value.organization_name, *own])
         case dict():
             yield from _given_words(list(value.values()))
         case list() | tuple():
