@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select, update
 
 from idp.accounts.models import Account
+from idp.factors.email_code import EmailCode
 from idp.factors.models import Credential
 from idp.factors.totp import Totp, key_text
 from idp.wiring import Services
@@ -33,7 +34,7 @@ class Person:
 
 PEOPLE = (
     Person("anna", "Anna", "de Wit", "zeven zwanen zwemmen", "has an authenticator app"),
-    Person("bram", "Bram", "Jansen", "koffie met appeltaart", "has an e-mail address, and no method yet"),
+    Person("bram", "Bram", "Jansen", "koffie met appeltaart", "gets codes by e-mail"),
     Person("carla", "Carla", "Bakker", "fietsen langs het water", "postponed the choice before"),
     Person("dirk", "Dirk", "Visser", "regen op het tentdoek", "is blocked"),
     Person("els", "Els", "Mulder", "een bankje in de zon", "has set up nothing yet"),
@@ -85,6 +86,7 @@ def add_people(services: Services) -> None:
             locale="nl",
         )
     _enrol_app(services, "anna")
+    _enrol_mailbox(services, "bram")
     services.accounts.block(ORG_CODE, "dirk")
     carla = services.accounts.show(ORG_CODE, "carla").account
     with services.units.writing() as unit:
@@ -146,6 +148,21 @@ def _enrol_app(services: Services, username: str) -> None:
     with services.units.writing() as unit:
         unit.add(
             Credential(account_id=account.id, method=Totp.name, secret_sealed=sealed, enrolled_at=services.clock.now())
+        )
+
+
+def _enrol_mailbox(services: Services, username: str) -> None:
+    account = services.accounts.show(ORG_CODE, username).account
+    address = account.email or ""
+    with services.units.writing() as unit:
+        unit.add(
+            Credential(
+                account_id=account.id,
+                method=EmailCode.name,
+                address=address,
+                secret_sealed=services.envelope.seal(address.encode(), _place(account.id)),
+                enrolled_at=services.clock.now(),
+            )
         )
 
 
