@@ -265,3 +265,12 @@ def test_hostile_look_in_the_database_is_text_at_most(provider: Provider) -> Non
     with provider.writing() as unit:
         unit.execute(update(Organization).values(brand_colour="#ffdd0g"))
     assert provider.get(f"/t/10234/theme.{theme.stylesheet_hash('#ffdd00')}.css").status_code == 404
+
+
+def test_somebody_who_signs_in_again_sees_the_look_of_their_session(provider: Provider) -> None:
+    who = dressed(provider, "light", brand_colour="#ffdd00", texts={"nl": {"identify.help": "Bel Jan."}})
+    browser, party = provider.browser(), provider.client()
+    browser.sign_in(party, who)
+    again = Page.read(browser.get(browser.authorize(party, prompt="login").headers["Location"]).text).root
+    assert again.with_id("login-submit") and len(stylesheets(again)) == 2
+    assert again.one("img").attributes["alt"] == "De Linde" and "Bel Jan." in again.one("aside").text
