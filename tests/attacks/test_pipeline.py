@@ -497,7 +497,7 @@ def test_a30_cookies_cannot_be_planted_from_a_subdomain_or_read_by_a_script(worl
     page = browser.follow(pages[-1])
     pages.append(browser.press(page, code=world.code(anna)))
     set_cookies = [value for each in pages for name, value in each.headers if name == "Set-Cookie"]
-    assert len(set_cookies) == 3
+    assert len(set_cookies) == 4
     for value in set_cookies:
         attributes = {each.strip().lower() for each in value.split(";")[1:]}
         assert value.startswith("__Host-") and {"secure", "httponly", "path=/", "samesite=lax"} <= attributes, value

@@ -36,7 +36,7 @@ def test_database_error_in_a_page_puts_nothing_that_was_typed_into_the_log(
     refuse_every("UPDATE", "interactions", world)
     failed = browser.press(page, organisation="10234", username=CANARY, password=f"{CANARY}-too")
     assert failed.status == 500 and CANARY not in failed.text
-    assert "failed in the database: " in caplog.text and "answers.py" in caplog.text, "where it happened is logged"
+    assert "failed in the database: " in caplog.text and "signin/answers/" in caplog.text, "where it happened is logged"
     assert CANARY not in caplog.text
 
 
