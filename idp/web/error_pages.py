@@ -25,6 +25,8 @@ TEMPLATES = {
     413: "bad_request",
     429: "too_many",
 }
+# Nobody is known yet whose organisation would have a zone of its own.
+ZONE = "Europe/Amsterdam"
 # The database is locked, away, or has no connection left.
 BUSY = (OperationalError, PoolTimeout)
 # Read by programs: their errors are JSON, never a page (RFC 6749 5.2, OIDC Core 5.3.3).
@@ -55,7 +57,10 @@ def shown_to_end_user(error: ShownToEndUser) -> Response:
 
 def throttled(error: Throttled) -> Response:
     """503 when the machine is busy and nobody did anything wrong; 429 where too much came from one network."""
-    response = _page("busy", 503) if error.message_key == "error.busy" else _page("too_many", 429)
+    if error.message_key == "error.busy":
+        response = _page("busy", 503)
+    else:
+        response = _page("too_many", 429, until=use_cases().clock.now() + error.retry_after, zone=ZONE)
     response.headers["Retry-After"] = str(max(1, round(error.retry_after.total_seconds())))
     return response
 
@@ -74,6 +79,8 @@ def http_error(error: HTTPException) -> Response:
 def _for_person(error: HTTPException, status: int) -> Response:
     template = TEMPLATES.get(status, "bad_request" if status < 500 else "server_error")
     extra: dict[str, Any] = {"developer_text": error.name} if template == "bad_request" else {}
+    if template == "too_many":
+        extra = {"until": None}
     if template == "forbidden":
         extra = {"retry_url": _begin_anew()}
     return _page(template, status, **extra)
