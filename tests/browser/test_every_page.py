@@ -129,7 +129,6 @@ def facts(browser: Browser, states: str) -> Facts:
 
 
 def test_every_page_has_one_heading_of_the_first_level_and_skips_none(facts: Facts) -> None:
-    """4"""
     for about, page in facts.items():
         levels = page["levels"]
         assert levels.count(1) == 1 and page["landmarks"] == [1, 1, 1], about
@@ -137,14 +136,12 @@ def test_every_page_has_one_heading_of_the_first_level_and_skips_none(facts: Fac
 
 
 def test_every_page_says_which_language_it_speaks_and_names_the_other_in_its_own(facts: Facts) -> None:
-    """5"""
     for (name, language), page in facts.items():
         assert page["language"] == language, name
         assert page["ownNames"] == [[other, text, other == language] for other, text in LANGUAGES.items()], name
 
 
 def test_titles_tell_pages_apart_name_the_organisation_and_begin_with_the_error(facts: Facts) -> None:
-    """6"""
     pages = defaultdict(set)
     for (name, language), page in facts.items():
         state, mark = STATES[name], {"nl": "Fout: ", "en": "Error: "}[language]
@@ -156,7 +153,6 @@ def test_titles_tell_pages_apart_name_the_organisation_and_begin_with_the_error(
 
 
 def test_first_tab_lands_on_the_skip_link_of_every_page_that_has_not_put_the_focus_elsewhere(page: Page) -> None:
-    """7"""
     for name in STAYING:
         page.goto(f"/page/{name}?lang=nl")
         if page.evaluate("document.activeElement === document.body"):
@@ -167,7 +163,6 @@ def test_first_tab_lands_on_the_skip_link_of_every_page_that_has_not_put_the_foc
 
 
 def test_focus_is_drawn_and_uncovered_wherever_it_is_on_every_page(page: Page) -> None:
-    """8"""
     for name in STAYING:
         page.goto(f"/page/{name}?lang=nl")
         page.keyboard.press("Tab")
@@ -175,20 +170,17 @@ def test_focus_is_drawn_and_uncovered_wherever_it_is_on_every_page(page: Page) -
 
 
 def test_no_page_changes_the_order_of_tab_or_forbids_to_enlarge_it(facts: Facts) -> None:
-    """9, 11"""
     for about, page in facts.items():
         assert page["positive"] == [], about
         assert not {"maximum-scale", "user-scalable"} & set(page["viewport"].replace("=", " ").split()), about
 
 
 def test_links_that_stand_alone_are_as_high_as_buttons(facts: Facts) -> None:
-    """10"""
     for about, page in facts.items():
         assert page["lowLinks"] == [], about
 
 
 def test_service_desk_can_be_called_in_the_same_place_of_every_page(facts: Facts) -> None:
-    """12"""
     for (name, _), page in facts.items():
         frame = STATES[name].organization or FRAME
         if frame.service_desk_phone:
@@ -200,13 +192,11 @@ def test_service_desk_can_be_called_in_the_same_place_of_every_page(facts: Facts
 
 
 def test_every_field_has_a_label_that_is_seen_and_no_words_inside(facts: Facts) -> None:
-    """16"""
     for about, page in facts.items():
         assert page["unlabelled"] == [] and page["placeholders"] == [], about
 
 
 def test_browsers_and_password_managers_know_each_field(facts: Facts) -> None:
-    """17, 20"""
     told = {"username": "username webauthn", "password": "current-password", "code": "one-time-code"}
     seen = set()
     for about, page in facts.items():
@@ -218,25 +208,22 @@ def test_browsers_and_password_managers_know_each_field(facts: Facts) -> None:
 
 
 def test_no_page_closes_a_button_or_leaves_complaints_to_the_browser(facts: Facts) -> None:
-    """23, 24"""
     for about, page in facts.items():
         assert page["closed"] == [] and page["formsThatValidate"] == [], about
 
 
 def test_key_of_the_app_is_in_no_field_and_no_address_that_is_asked_for(facts: Facts) -> None:
-    """29"""
     for about, page in facts.items():
         assert page["secretFields"] == [] and page["secretAddresses"] == [], about
 
 
 def test_no_page_has_code_or_style_of_its_own(facts: Facts) -> None:
-    """47"""
     for about, page in facts.items():
         assert page["inline"] == [], about
 
 
 def test_every_page_is_light_and_asks_once_for_a_stylesheet_and_a_script(facts: Facts) -> None:
-    """49: what is needed to paint a page is asked for by the page itself, so two round trips paint it."""
+    """What is needed to paint a page is asked for by the page itself, so two round trips paint it."""
     for about, page in facts.items():
         assert sorted(page["requests"]) == ["link", "script"] and page["weight"] <= 60_000, about
 

@@ -1,65 +1,21 @@
 """The way out of the provider, to applications that lead on or want their answer in a form."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from urllib.parse import parse_qsl
 
 import pytest
-from flask import Flask, Response, redirect, request
 
-from idp.demo import server
 from tests.browser.conftest import Begin
+from tests.browser.elsewhere import ARRIVED, site_that
 from tests.browser.world import World
-from tests.services.ports import LOOPBACK
 
 pytestmark = pytest.mark.xdist_group("browser")
 
-ARRIVED = "Aangekomen"
 POST_THIS = """(form, [target, fields]) => {
   form.action = target;
   for (const [name, value] of fields) form.append(Object.assign(document.createElement("input"),
     { type: "hidden", name, value }));
 }"""
-
-
-def page(title: str, body: str = "") -> str:
-    return (
-        f'<!doctype html><html lang="nl"><head><meta charset="utf-8"><title>{title}</title>'
-        '<link rel="icon" href="/icon.svg"></head>'
-        f"<body><main><h1>{title}</h1>{body}</main></body></html>"
-    )
-
-
-@contextmanager
-def site_that(onward: str | None = None, policy: str = "") -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """A site at an origin of its own, and what came to its callback; `onward` is where it sends people from there.
-
-    `/form` has a form to the callback; `policy` holds for all its pages.
-    """
-    app, received = Flask("site"), list[dict[str, str]]()
-
-    @app.route("/callback", methods=["GET", "POST"])
-    def callback() -> Response:
-        received.append({"method": request.method, **request.values.to_dict()})
-        if onward is not None:
-            return redirect(onward, 303)  # type: ignore[return-value]
-        return Response(page(ARRIVED))
-
-    @app.get("/form")
-    def form() -> str:
-        return page("Formulier", '<form method="post" action="/callback"><button id="send">Verzenden</button></form>')
-
-    @app.get("/icon.svg")
-    def icon() -> Response:
-        return Response('<svg xmlns="http://www.w3.org/2000/svg"/>', mimetype="image/svg+xml")
-
-    @app.after_request
-    def protect(response: Response) -> Response:
-        response.headers["Content-Security-Policy"] = policy
-        return response
-
-    with server.serving(app, LOOPBACK, 0) as port:
-        yield f"http://{LOOPBACK}:{port}", received
 
 
 def test_application_that_redirects_on_to_a_third_origin_is_reached_through(

@@ -45,7 +45,6 @@ def choose_mail(tab: Tab, site: World, who: Somebody) -> Tab:
 def test_activating_sends_one_mail_whose_subject_and_both_parts_carry_the_one_code(
     visit: Begin, site: World, script: bool
 ) -> None:
-    """34, 37"""
     anna, tab = site.newcomer(), visit(script).tab()
     start(tab, site.atosi).log_in(anna).at(CHOOSE)
     assert site.mails_to(anna) == []
@@ -63,7 +62,6 @@ def test_activating_sends_one_mail_whose_subject_and_both_parts_carry_the_one_co
 def test_refreshing_sends_no_mail_and_after_a_wrong_code_uses_up_no_try(
     visit: Begin, site: World, script: bool
 ) -> None:
-    """35, 37"""
     anna, visitor = site.newcomer(), visit(script)
     tab = choose_mail(visitor.tab(), site, anna)
     [code] = codes_mailed(site, anna)
@@ -84,7 +82,6 @@ def test_refreshing_sends_no_mail_and_after_a_wrong_code_uses_up_no_try(
 def test_asking_twice_within_a_minute_sends_one_mail_tells_when_and_leaves_the_earlier_code_good(
     visit: Begin, site: World, script: bool
 ) -> None:
-    """36, 37"""
     anna, visitor = site.newcomer(), visit(script)
     tab = choose_mail(visitor.tab(), site, anna)
     site.pass_time(timedelta(minutes=1, seconds=1))
@@ -101,7 +98,6 @@ def test_asking_twice_within_a_minute_sends_one_mail_tells_when_and_leaves_the_e
 
 
 def test_code_of_a_later_login_is_sent_once_its_password_is_right(visit: Begin, site: World, script: bool) -> None:
-    """34, 41"""
     anna, visitor = site.newcomer(), visit(script)
     tab = choose_mail(visitor.tab(), site, anna)
     tab.send_code(site.mailed_code(anna)).at(WELCOME)

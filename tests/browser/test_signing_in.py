@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.browser.conftest import Begin
-from tests.browser.visitor import CHOOSE, CODE, LOGIN, SET_UP, SURE, WELCOME, start
+from tests.browser.visitor import CHOOSE, CODE, EXPIRED, LOGIN, SET_UP, SURE, WELCOME, start
 from tests.browser.world import World, not_a_code_of
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -67,6 +67,12 @@ def test_code_in_full_width_digits_with_a_dash_is_accepted(visit: Begin, site: W
     tab.send_code(f"{wide[:3]}-{wide[3:]}").at(WELCOME)
 
 
+def test_code_keeps_the_zero_with_which_it_begins(visit: Begin, site: World) -> None:
+    anna, tab = site.app_user(), visit().tab()
+    start(tab, site.atosi).log_in(anna).at(CODE)
+    tab.send_code(site.code_that_begins("0", anna)).at(WELCOME)
+
+
 def test_pressing_the_button_twice_signs_in_once(visit: Begin, site: World) -> None:
     anna, tab = site.app_user(), visit().tab()
     start(tab, site.atosi).log_in(anna).at(CODE).fill(code=site.code(anna)).page.dblclick("#code-submit")
@@ -91,9 +97,9 @@ def test_postponing_takes_a_confirmation_and_the_next_login_reminds(visit: Begin
 
 
 def test_after_the_deadline_postponing_is_gone_and_a_hand_made_request_for_it_is_refused(
-    visit: Begin, site: World
+    visit: Begin, site: World, script: bool
 ) -> None:
-    anna, tab = site.newcomer(postponable_for=None), visit().tab()
+    anna, tab = site.newcomer(postponable_for=None), visit(script).tab()
     start(tab, site.atosi).log_in(anna).at(CHOOSE)
     assert tab.find("[value=postpone]").count() == 0
     tab.find("#method").evaluate("(radio) => { radio.value = 'postpone'; }")
@@ -151,6 +157,22 @@ def test_organisation_code_is_not_asked_again_after_it_was_remembered(visit: Beg
     tab = start(visitor.tab(), site.atosi).at(LOGIN)
     assert tab.value("#organisation") == anna.org_code
     assert tab.find("#username").evaluate(HAS_FOCUS) and tab.find("#remember").is_checked()
+
+
+def test_organisation_code_is_not_asked_again_in_the_same_journey(visit: Begin, site: World, script: bool) -> None:
+    anna, visitor = site.app_user(), visit(script)
+    visitor.watch.expect(410)
+    tab = start(visitor.tab(), site.atosi)
+    tab.fill(organisation=anna.org_code).press("#login-submit").at(LOGIN)
+    assert tab.value("#organisation") == anna.org_code
+    tab.log_in(anna).at(CODE).press("#not-you").at(LOGIN)
+    assert (tab.value("#organisation"), tab.value("#username")) == (anna.org_code, "")
+    tab.log_in(anna).at(CODE)
+    site.pass_time(timedelta(minutes=31))
+    tab.reload().at(EXPIRED).press("#restart").at(LOGIN)
+    assert tab.value("#organisation") == anna.org_code and tab.find("#username").evaluate(HAS_FOCUS)
+    tab.fill(username=anna.username, password=anna.password).press("#login-submit").at(CODE)
+    tab.send_code(site.code(anna)).at(WELCOME)
 
 
 def test_five_wrong_codes_lead_to_a_wait_in_which_the_right_code_is_not_used_up(visit: Begin, site: World) -> None:

@@ -5,7 +5,8 @@ from datetime import timedelta
 import pytest
 
 from tests.browser.conftest import Begin
-from tests.browser.visitor import CODE, LOGIN, WELCOME, start
+from tests.browser.elsewhere import ARRIVED, site_that
+from tests.browser.visitor import CODE, EXPIRED, LOGIN, WELCOME, start
 from tests.browser.world import World
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -61,6 +62,37 @@ def test_each_of_two_tabs_ends_at_its_own_application(visit: Begin, site: World,
     ((second, other_address),) = tabs.values()
     second.log_in(anna).at(WELCOME)
     assert second.page.url == f"{other_address}/"
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)], ids=["first tab first", "second tab first"])
+def test_two_tabs_that_ask_for_the_code_end_at_their_own_address_with_their_own_state(
+    visit: Begin, site: World, order: tuple[int, int]
+) -> None:
+    anna, visitor = site.app_user(), visit()
+    with site_that() as one, site_that() as two:
+        tabs = []
+        for number, (address, _) in enumerate((one, two)):
+            client = site.live.make.client(f"tab-{number}-of-{order}", redirect_uris=[f"{address}/callback"])
+            url = site.authorization_url(client.client_id, client.redirect_uri, state=f"state of tab {number}")
+            tabs.append(visitor.tab().open(url).log_in(anna).at(CODE))
+        code = site.code(anna)
+        for number in order:
+            tabs[number].send_code(code).at(ARRIVED)
+    for number, (address, received) in enumerate((one, two)):
+        assert tabs[number].page.url.startswith(f"{address}/callback?")
+        assert [answer["state"] for answer in received] == [f"state of tab {number}"]
+
+
+def test_tabs_that_both_expired_at_the_code_still_end_at_their_own_applications(visit: Begin, site: World) -> None:
+    anna, visitor = site.app_user(), visit()
+    visitor.watch.expect(410)
+    first = start(visitor.tab(), site.atosi).log_in(anna).at(CODE)
+    second = start(visitor.tab(), site.rapportages).log_in(anna).at(CODE)
+    site.pass_time(timedelta(minutes=31))
+    first.send_code(site.code(anna)).at(EXPIRED).press("#restart").at(LOGIN)
+    first.log_in(anna).at(CODE).send_code(site.code(anna)).at(WELCOME)
+    second.reload().at(EXPIRED).press("#restart").at(WELCOME)
+    assert (first.page.url, second.page.url) == (f"{site.atosi}/", f"{site.rapportages}/")
 
 
 def test_tab_that_expired_meanwhile_still_ends_at_its_own_application(visit: Begin, site: World) -> None:

@@ -1,20 +1,27 @@
 """Back and refresh, after each step: never a resubmit page, an error or a blank page, and nothing happens twice."""
 
+import re
+
 import pytest
 
 from tests.browser.conftest import Begin
-from tests.browser.visitor import CHOOSE, CODE, LOGIN, SET_UP, SURE, WELCOME, Tab, start
+from tests.browser.visitor import CHOOSE, CODE, LOGIN, MAIL_CODE, SET_UP, SURE, WELCOME, Tab, start
 from tests.browser.world import World, not_a_code_of
 
 pytestmark = pytest.mark.xdist_group("browser")
 
 
+def without_seconds(tab: Tab) -> str:
+    """What people read on the page, but not how long a countdown still takes."""
+    return re.sub(r"\d+ seconden", "seconden", tab.text("main"))
+
+
 def refresh(tab: Tab, site: World, heading: str) -> Tab:
     """The page is the same after a refresh, no form was sent, and nothing happened at the provider."""
     before = tab.visitor.watch.posts(), site.events_so_far()
-    shown = tab.find("main").inner_text()
+    shown = without_seconds(tab)
     tab.reload().at(heading)
-    assert tab.find("main").inner_text() == shown
+    assert without_seconds(tab) == shown
     assert (tab.visitor.watch.posts(), site.events_so_far()) == before
     return tab
 
@@ -59,8 +66,35 @@ def test_back_and_refresh_are_harmless_at_every_step_of_the_first_login(
     refresh(tab, site, "U bent al ingelogd").press("#app-link").at(WELCOME)
 
 
-def test_back_and_refresh_are_harmless_when_a_code_is_asked(visit: Begin, site: World) -> None:
-    anna, visitor = site.app_user(), visit()
+def test_back_and_refresh_are_harmless_at_every_step_with_codes_by_mail(
+    visit: Begin, site: World, script: bool
+) -> None:
+    anna, visitor = site.newcomer(), visit(script)
+    tab = start(visitor.tab(), site.atosi).log_in(anna).at(CHOOSE)
+    tab.check("method-email").press("#method-submit").at(MAIL_CODE)
+    code = site.mailed_code(anna)
+    refresh(tab.reload(), site, MAIL_CODE)
+    back(tab, MAIL_CODE).press(".actions a").at(CHOOSE)
+    refresh(tab, site, CHOOSE)
+    back(tab, MAIL_CODE)
+
+    tab.send_code("111111" if code != "111111" else "222222").at(MAIL_CODE)
+    refresh(tab, site, MAIL_CODE)
+    assert tab.find("#summary").count() == 1
+    back(tab, MAIL_CODE)
+    tab.press("#code-resend").at(MAIL_CODE)
+    assert "U heeft net een code gevraagd." in tab.text("#notice")
+    back(tab, MAIL_CODE)
+
+    tab.send_code(code).at(WELCOME)
+    tab.reload().at(WELCOME)
+    back(tab, "U bent al ingelogd")
+    refresh(tab, site, "U bent al ingelogd").press("#app-link").at(WELCOME)
+    assert len(site.mails_to(anna)) == 2, "the code, and the news that there is a method"
+
+
+def test_back_and_refresh_are_harmless_when_a_code_is_asked(visit: Begin, site: World, script: bool) -> None:
+    anna, visitor = site.app_user(), visit(script)
     tab = start(visitor.tab(), site.atosi).log_in(anna).at(CODE)
     refresh(tab, site, CODE)
     back(tab, CODE)
