@@ -216,7 +216,7 @@ def test_what_cannot_be_is_refused_and_leaves_no_event(services: Services) -> No
 
 def test_logos_set_at_once_are_all_taken_and_the_last_one_stays(app: Flask, services: Services) -> None:
     services.organizations.add("10234", "De Linde")
-    pictures = [picture(colour=(number, 0, 0)) for number in range(4)]
+    pictures = [picture((8, 8), colour=(number, 0, 0)) for number in range(8)]
     barrier, failures = threading.Barrier(len(pictures)), []
 
     def give(content: bytes) -> None:
@@ -227,11 +227,13 @@ def test_logos_set_at_once_are_all_taken_and_the_last_one_stays(app: Flask, serv
             except Exception as error:
                 failures.append(error)
 
-    threads = [threading.Thread(target=give, args=(content,)) for content in pictures]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    for _ in range(4):
+        threads = [threading.Thread(target=give, args=(content,)) for content in pictures]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert services.logos.list("10234")["light"] in {sha256(drawn(content)).hexdigest() for content in pictures}
+        services.logos.remove("10234", "light")
     assert failures == []
-    assert services.logos.list("10234")["light"] in {sha256(drawn(content)).hexdigest() for content in pictures}
-    assert changes(services) == ["created", *["set logo (light)"] * 4]
+    assert changes(services).count("set logo (light)") == 4 * len(pictures)
