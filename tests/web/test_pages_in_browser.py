@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -11,6 +12,7 @@ from numpy import frombuffer, uint8
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from tests.conftest import is_long
 from tests.services.chromium import executable, launch_arguments
 from tests.web.page_states import OTPAUTH_URI, STATES, make_app
 
@@ -34,6 +36,14 @@ TEXT_SPACING = """() => {
 }"""
 
 TOO_WIDE = "() => document.documentElement.scrollWidth > innerWidth"
+
+BORDERS = """(elements) => elements.map((element) => {
+  const style = getComputedStyle(element);
+  return {
+    html: element.outerHTML.slice(0, 100), style: style.borderTopStyle, width: parseFloat(style.borderTopWidth),
+    colour: style.borderTopColor, ground: getComputedStyle(document.body).backgroundColor,
+  };
+})"""
 
 SMALL_TARGETS = """() => [...document.querySelectorAll("button, .btn, .card, .link, .tel, summary, .lang a, .input")]
   .filter((element) => element.checkVisibility() && element.getBoundingClientRect().height < 44)
@@ -91,7 +101,12 @@ def _listen(page: Page) -> list[str]:
     return heard
 
 
-@pytest.mark.parametrize(("language", "width", "scheme"), [("nl", 1280, "light"), ("en", 390, "dark")])
+# These two differ in all three; the long run tries all of them.
+SHOWN = [("nl", 1280, "light"), ("en", 390, "dark")]
+EVERY_WAY_SHOWN = list(product(("nl", "en"), (320, 390, 1280), ("light", "dark")))
+
+
+@pytest.mark.parametrize(("language", "width", "scheme"), EVERY_WAY_SHOWN if is_long() else SHOWN)
 def test_every_page_is_accessible_and_keeps_to_its_policy(pages: Pages, language: str, width: int, scheme: str) -> None:
     with pages.context(width=width, scheme=scheme) as context:
         page = context.new_page()
@@ -111,8 +126,8 @@ def test_every_page_is_accessible_and_keeps_to_its_policy(pages: Pages, language
 def test_no_page_is_wider_than_a_narrow_screen_also_with_wide_text_spacing(pages: Pages) -> None:
     with pages.context(width=320) as context:
         page = context.new_page()
-        for name in STAYING:
-            page.goto(f"/page/{name}?lang=nl")
+        for name, language in product(STAYING, ("nl", "en")):
+            page.goto(f"/page/{name}?lang={language}")
             assert not page.evaluate(TOO_WIDE), name
             page.evaluate(TEXT_SPACING)
             assert not page.evaluate(TOO_WIDE), f"{name} with text spacing"
@@ -142,6 +157,8 @@ def test_link_to_the_app_is_there_where_the_app_may_be(pages: Pages, width: int,
         page = context.new_page()
         page.goto("/page/enrol")
         assert page.locator("#otpauth-link").is_visible() == visible
+        link, drawing = page.locator("#otpauth-link").bounding_box(), page.locator("#qr").bounding_box()
+        assert drawing is not None and (link is None or link["y"] + link["height"] < drawing["y"])
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(320, "light"), (390, "dark"), (1280, "dark")])
@@ -163,6 +180,17 @@ def test_nothing_secret_is_printed(page: Page) -> None:
         assert not page.locator(selector).is_visible()
 
 
+def test_forced_colours_draw_a_border_around_every_button_and_choice(page: Page) -> None:
+    page.emulate_media(forced_colors="active")
+    for name in ("identify", "choose", "postpone", "enrol", "verify-mail", "consent", "logout"):
+        page.goto(f"/page/{name}")
+        pressed = page.locator(".btn:visible, .card:visible, input[type=radio]:visible").evaluate_all(BORDERS)
+        assert pressed, name
+        for border in pressed:
+            assert border["style"] == "solid" and border["width"] >= 1, border
+            assert border["colour"] != border["ground"], border
+
+
 def test_forced_colours_keep_the_choice_and_the_qr_code_visible(page: Page) -> None:
     page.emulate_media(forced_colors="active")
     page.goto("/page/choose")
@@ -174,10 +202,17 @@ def test_forced_colours_keep_the_choice_and_the_qr_code_visible(page: Page) -> N
 
 
 def test_nothing_moves_for_those_who_want_no_motion(page: Page) -> None:
+    moves = """() => [...document.querySelectorAll("*")].flatMap((element) => {
+      const style = getComputedStyle(element);
+      return [style.transitionDuration, style.animationName];
+    })"""
     page.emulate_media(reduced_motion="reduce")
+    for name in STAYING:
+        page.goto(f"/page/{name}")
+        assert set(page.evaluate(moves)) == {"0s", "none"}, name
+    page.emulate_media(reduced_motion="no-preference")
     page.goto("/page/choose")
-    durations = "() => [...document.querySelectorAll('*')].map((found) => getComputedStyle(found).transitionDuration)"
-    assert set(page.evaluate(durations)) == {"0s"}
+    assert "0.12s, 0.12s" in page.evaluate(moves), "the colours of buttons change slowly for others"
 
 
 def test_password_is_shown_and_hidden_by_its_button(page: Page) -> None:
