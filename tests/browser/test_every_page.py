@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 import pytest
@@ -13,6 +13,7 @@ from idp.web.texts import LANGUAGES
 from tests.browser.conftest import Begin
 from tests.browser.visitor import CODE, LOGIN, start
 from tests.browser.world import World
+from tests.conftest import is_long
 from tests.services.ports import LOOPBACK
 from tests.web.page_states import FRAME, SECRET, STATES, make_app
 
@@ -198,7 +199,7 @@ def test_every_field_has_a_label_that_is_seen_and_no_words_inside(facts: Facts) 
 
 def test_browsers_and_password_managers_know_each_field(facts: Facts) -> None:
     told = {"username": "username webauthn", "password": "current-password", "code": "one-time-code"}
-    seen = set()
+    seen: set[str] = set()
     for about, page in facts.items():
         found = {name: told[name] for name in page["autocomplete"].keys() & told.keys()}
         assert found.items() <= page["autocomplete"].items(), about
@@ -229,8 +230,8 @@ def test_every_page_is_light_and_asks_once_for_a_stylesheet_and_a_script(facts: 
 
 
 def test_nothing_is_cut_off_when_text_is_twice_as_large(page: Page) -> None:
-    for name in STAYING:
-        page.goto(f"/page/{name}?lang=nl")
+    for name, language in product(STAYING, LANGUAGES if is_long() else ("nl",)):
+        page.goto(f"/page/{name}?lang={language}")
         page.evaluate("document.documentElement.style.fontSize = '32px'")
         for details in page.locator("details").all():
             details.locator("summary").click()
