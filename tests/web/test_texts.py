@@ -129,21 +129,23 @@ def test_compiled_catalogue_is_that_of_the_source(language: str) -> None:
 
 
 def _sentences(language: str) -> list[str]:
-    """Every sentence of every text; a slot counts as one word."""
+    """Every part of every text that ends as a sentence does, or with its text; a slot counts as one word."""
     return [
         sentence
         for key, found in TEXTS[language].items()
         if not key.startswith("number.")
         for one in found
-        for sentence in re.split(r"(?<=[.!?:])\s+", re.sub(r"\{\w+\}", "X", one))
+        for sentence in re.split(r"(?<=[.!?])\s+", re.sub(r"\{\w+\}|\[\w+\]", "X", one))
     ]
 
 
 @EVERY_LANGUAGE
 def test_sentences_are_short(language: str) -> None:
+    """Names of fields and buttons are no sentences: they would make the average look good."""
     lengths = {sentence: len(sentence.split()) for sentence in _sentences(language)}
     assert [sentence for sentence, words in lengths.items() if words > 20] == []
-    assert sum(lengths.values()) / len(lengths) <= 12
+    whole = [words for sentence, words in lengths.items() if sentence.endswith((".", "!", "?"))]
+    assert len(whole) > 100 and sum(whole) / len(whole) <= 12
 
 
 @pytest.mark.parametrize("forbidden", [" je ", " jouw ", "authenticatie", "token", "factor"])
