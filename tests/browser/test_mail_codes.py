@@ -1,13 +1,12 @@
 """Codes by e-mail, at a browser: which step sends a mail, what the mail says, and which codes still work."""
 
 import re
-from datetime import timedelta
 
 import pytest
 
 from tests.browser.conftest import Begin
 from tests.browser.visitor import CHOOSE, MAIL_CODE, WELCOME, Tab, start
-from tests.browser.world import World
+from tests.browser.world import PAUSE, World
 from tests.factories import Somebody
 from tests.services.smtp import ReceivedMessage
 
@@ -84,7 +83,7 @@ def test_asking_twice_within_a_minute_sends_one_mail_tells_when_and_leaves_the_e
 ) -> None:
     anna, visitor = site.newcomer(), visit(script)
     tab = choose_mail(visitor.tab(), site, anna)
-    site.pass_time(timedelta(minutes=1, seconds=1))
+    site.pass_time(PAUSE)
     tab.press("#code-resend").at(MAIL_CODE)
     assert tab.text("#notice") == "Wij sturen een nieuwe code. De vorige code werkt ook nog."
     tab.press("#code-resend").at(MAIL_CODE)
@@ -102,7 +101,7 @@ def test_code_of_a_later_login_is_sent_once_its_password_is_right(visit: Begin, 
     tab = choose_mail(visitor.tab(), site, anna)
     tab.send_code(site.mailed_code(anna)).at(WELCOME)
     visitor.forget()
-    site.pass_time(timedelta(minutes=1, seconds=1))
+    site.pass_time(PAUSE)
 
     tab = start(visitor.tab(), site.atosi)
     tab.fill(organisation=anna.org_code, username=anna.username, password="iets anders").press("#login-submit")

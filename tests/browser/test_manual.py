@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.conftest import Begin
 from tests.browser.visitor import CHOOSE, CODE, LOGIN, MAIL_CODE, SET_UP, SURE, WELCOME, start
-from tests.browser.world import World
+from tests.browser.world import PAUSE, World
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -36,7 +36,7 @@ def test_instellen_e_mail(visit: Begin, site: World, script: bool) -> None:
     tab.send_code(code).at(WELCOME)
 
     visitor.forget()
-    site.pass_time(timedelta(minutes=1))
+    site.pass_time(PAUSE)
     start(tab, site.atosi).log_in(els).at(MAIL_CODE).send_code(site.mailed_code(els)).at(WELCOME)
     assert "wachtwoord, code" in tab.text("#claim-amr")
 

@@ -38,6 +38,8 @@ MOMENTS: Mapping[type[Base], tuple[str, ...]] = {
     OutboxMessage: ("next_try_at", "expires_at"),
     AttemptBudget: ("waits_until", "tried_1_at", "tried_2_at", "tried_3_at", "tried_4_at"),
 }
+PAUSE = timedelta(minutes=1)
+"""Between two mails to somebody. Longer than a slow machine needs for two pages."""
 VERIFIER = "a-verifier-that-only-the-tests-know-0123456789"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
 
@@ -182,7 +184,7 @@ def not_a_code_of(app: pyotp.TOTP, now: datetime) -> str:
 @contextmanager
 def world(database_url: str) -> Iterator[World]:
     """Everything answers inside the `with` block; after it no process, thread or connection is left."""
-    live = LiveProvider(database_url)
+    live = LiveProvider(database_url, mail_codes={"pause": PAUSE})
     ports = {"Atosi": free_port(), "Rapportages": free_port()}
     addresses = {name: f"http://{LOOPBACK}:{port}" for name, port in ports.items()}
     with ExitStack() as stack:
