@@ -50,6 +50,7 @@ def test_thirty_minutes_without_activity_end_the_session(visit: Begin, site: Wor
     site.pass_time(timedelta(minutes=31))
     visitor.context.clear_cookies(name="rapportages_session")
     start(tab, site.rapportages).at("Inloggen bij Rapportages")
+    assert "30 minuten niets gedaan" in tab.text(".note") and tab.value("#organisation") == anna.org_code
 
 
 def test_unregistered_redirect_uri_ends_at_our_own_page_with_a_code_that_is_in_the_trail(
