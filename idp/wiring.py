@@ -99,6 +99,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     passwords = Passwords(settings.passwords)
     password_attempts = Attempts(derived_keys, clock, "password", _attempt_limits(settings, disables=False))
     factor_attempts = Attempts(derived_keys, clock, "second_factor", _attempt_limits(settings, disables=True))
+    enrolment_attempts = Attempts(derived_keys, clock, "enrolment", _attempt_limits(settings, disables=False))
     correspondence = Correspondence(settings.brand_name, settings.service_desk_phone)
     sign_in = settings.sign_in
     devices = Devices(clock, sign_in.known_device_lifetime)
@@ -111,6 +112,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         Answering(flow, units, clock, trail),
         identification,
         factor_attempts,
+        enrolment_attempts,
         factors,
         sessions,
         envelope,
@@ -154,7 +156,11 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
             sessions,
             post,
             correspondence,
-            attempts={"password": password_attempts, "second_factor": factor_attempts},
+            attempts={
+                "password": password_attempts,
+                "second_factor": factor_attempts,
+                "enrolment": enrolment_attempts,
+            },
             times=ResetTimes(settings.second_factor.reset_window, settings.second_factor.reset_undo),
         ),
         correspondence=correspondence,

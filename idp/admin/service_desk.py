@@ -36,6 +36,7 @@ from idp.audit.events import (
 )
 from idp.audit.trail import Trail
 from idp.factors.models import Credential, SentCode
+from idp.factors.registry import FACTORS
 from idp.kernel.clock import Clock
 from idp.kernel.errors import Refused
 from idp.mail import letters
@@ -81,6 +82,15 @@ class ShownPerson:
     undo_until: datetime | None
 
 
+@dataclass(frozen=True)
+class Counted:
+    """Something of the account that can be guessed at, and where its attempts are counted."""
+
+    attempts: Attempts
+    method: str | None
+    subject: tuple[str, ...]
+
+
 class ServiceDesk:
     """The use cases of the service desk. `actor` is who sits at the desk; unknown people are refused everywhere."""
 
@@ -92,7 +102,7 @@ class ServiceDesk:
         sessions: Sessions,
         post: Post,
         correspondence: Correspondence,
-        attempts: Mapping[Kind, Attempts],
+        attempts: Mapping[str, Attempts],
         times: ResetTimes,
     ) -> None:
         self._units, self._clock, self._trail, self._sessions = units, clock, trail, sessions
@@ -122,6 +132,9 @@ class ServiceDesk:
             account.enrolment_open_until = now + self._times.window
             self._sessions.end_all_of(unit, account.id, "credential_reset")
             Devices.forget(unit, account.id)
+            for factor in FACTORS:
+                # Whoever guessed at what was being set up does not keep its owner waiting.
+                self._attempts["enrolment"].succeed(unit, str(account.id), factor.name)
             live = (SentCode.account_id == account.id, SentCode.used_at.is_(None))
             _set(unit, live, SentCode.id, used_at=now)
             self._write(unit, account, letters.second_factor_reset, withdrawn, now)
@@ -156,7 +169,12 @@ class ServiceDesk:
             reset = unit.get_one(Reset, undone[0])
             restored = _set(
                 unit,
-                (Credential.account_id == account.id, Credential.withdrawn_by_reset_id == reset.id),
+                (
+                    Credential.account_id == account.id,
+                    Credential.withdrawn_by_reset_id == reset.id,
+                    # Old resets are deleted, and SQLite gives their numbers again.
+                    Credential.withdrawn_at == reset.at,
+                ),
                 Credential.address,
                 withdrawn_at=None,
                 withdrawn_by_reset_id=None,
@@ -178,8 +196,8 @@ class ServiceDesk:
         said = _said(actor=actor)
         with self._units.writing() as unit:
             account = locked(unit, org_code, username)
-            subjects = self._subjects(unit, account, kind)
-            lifted = [until for _, subject in subjects if (until := self._attempts[kind].lift(unit, *subject))]
+            counted = self._counted(unit, account, kind)
+            lifted = [until for each in counted if (until := each.attempts.lift(unit, *each.subject))]
             if not lifted:
                 what = kind.replace("_", " ")
                 raise Refused("service_desk.no_wait", f"there is no wait for the {what} of {username!r} to lift")
@@ -225,10 +243,10 @@ class ServiceDesk:
         with self._units.reading() as unit:
             account = found(unit, org_code, username)
             waits = [
-                Wait(kind, method, until)
+                Wait(kind, each.method, until)
                 for kind in KINDS
-                for method, subject in self._subjects(unit, account, kind)
-                if (until := self._attempts[kind].waiting_until(unit, *subject))
+                for each in self._counted(unit, account, kind)
+                if (until := each.attempts.waiting_until(unit, *each.subject))
             ]
             methods = methods_of(unit, account)
             reset = unit.scalars(
@@ -242,14 +260,18 @@ class ServiceDesk:
         until = reset.at + self._times.undo
         return until if self._clock.now() < until else None
 
-    def _subjects(self, unit: Unit, account: Account, kind: Kind) -> Sequence[tuple[str | None, tuple[str, ...]]]:
-        """What is counted about the account: by second factor, or by password and device."""
+    def _counted(self, unit: Unit, account: Account, kind: Kind) -> Sequence[Counted]:
+        """What is counted about the account: by second factor, also while it is being set up; or by device."""
         if kind == "second_factor":
-            methods = unit.scalars(select(Credential.method).where(*_in_force(account)).order_by(Credential.id))
-            return [(method, (str(account.id), method)) for method in methods]
+            return [
+                Counted(self._attempts[counter], factor.name, (str(account.id), factor.name))
+                for factor in FACTORS
+                for counter in ("second_factor", "enrolment")
+            ]
         known = unit.scalars(select(KnownDevice.device_hash).filter_by(account_id=account.id))
         devices = [UNKNOWN_DEVICE, *sorted(device.hex() for device in known)]
-        return [(None, (account.organization.org_code, account.username, device)) for device in devices]
+        names = (account.organization.org_code, account.username)
+        return [Counted(self._attempts["password"], None, (*names, device)) for device in devices]
 
     def _write(
         self,

@@ -146,6 +146,9 @@ class _Walk:
 
     def end(self) -> None:
         """There are no more links."""
+        if self.first is None and self._before.position and self.why is None:
+            # The purge keeps the newest event, whatever its age.
+            self._break(self._before.position, "the event of the newest link is missing")
         expected = self._expected
         if expected is None or self._has_met:
             return

@@ -5,8 +5,8 @@
     refresh_families       a day after they expire
     interactions           a day after their request can no longer be answered
     sessions               30 days after they ended, with their participations
-    attempt_budgets        passwords: a day after the last try, which gives nobody more tries than the waits allow;
-                           second factors: for ever, because their count decides when a factor is disabled
+    attempt_budgets        passwords, enrolments: a day after the last try, which gives nobody more tries than the waits
+                           allow; second factors: for ever, because their count decides when a factor is disabled
     event_counts           a day after the last one
     sent_codes             two days after they expire: how many were sent in a day decides whether another one is
     known_devices          90 days after they were last used, unless configuration says otherwise
@@ -45,7 +45,7 @@ DELIVERED = 7 * DAY
 UNDELIVERED = 30 * DAY
 AUDIT = 400 * DAY
 # Five free tries after a day without any are fewer than the waits would have allowed in that day.
-PASSWORD_ATTEMPTS = "password"  # noqa: S105 - a kind of counter
+FORGOTTEN_ATTEMPTS = ("password", "enrolment")
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _sessions_may_go(now: datetime) -> ColumnElement[bool]:
 
 
 def _attempts_may_go(now: datetime) -> ColumnElement[bool]:
-    return and_(AttemptBudget.kind == PASSWORD_ATTEMPTS, AttemptBudget.updated_at < now - DAY)
+    return and_(AttemptBudget.kind.in_(FORGOTTEN_ATTEMPTS), AttemptBudget.updated_at < now - DAY)
 
 
 def _place_in_chain() -> ScalarSelect[int]:

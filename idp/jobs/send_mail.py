@@ -119,10 +119,11 @@ class MailSender:
         return True
 
     def _hand_over(self, relay: Relay, claimed: Claimed) -> None:
-        message = relay.message(self._post.open(claimed.payload_sealed), self._clock.now())
+        letter = self._post.open(claimed.payload_sealed)
+        message = relay.message(letter, self._clock.now())
         with relay.connection() as connection:
             # Reaching the relay took its time.
-            if self._clock.now() >= min(claimed.expires_at, claimed.leased_until):
+            if self._clock.now() >= min(claimed.expires_at, letter.expires_at, claimed.leased_until):
                 raise NotSent("too late")
             connection.send(message)
 

@@ -39,10 +39,14 @@ class MailState(StrEnum):
 
 @dataclass(frozen=True)
 class SealedLetter:
-    """A letter as it was put in the outbox, with the left part of its Message-ID: the same at every try."""
+    """A letter as it was put in the outbox, with the left part of its Message-ID: the same at every try.
+
+    When it expires stands inside the seal too: whoever can write in the database cannot make a code late.
+    """
 
     letter: Letter
     reference: str
+    expires_at: datetime
 
 
 class Post:
@@ -59,7 +63,9 @@ class Post:
         name of the letter and the masked address. Raises ValueError when `to` is no e-mail address.
         """
         now = self._clock.now()
-        content = json.dumps({**asdict(letter), "reference": random_identifier()}).encode()
+        expires_at = expires_at or now + LONGEST_WAIT
+        beside = {"reference": random_identifier(), "expires_at": expires_at.isoformat()}
+        content = json.dumps({**asdict(letter), **beside}).encode()
         return enqueue(
             unit,
             KIND,
@@ -67,13 +73,14 @@ class Post:
             {"letter": letter.name},
             now,
             payload_sealed=self._envelope.seal(content, PLACE),
-            expires_at=expires_at or now + LONGEST_WAIT,
+            expires_at=expires_at,
         )
 
     def open(self, sealed: bytes) -> SealedLetter:
         """The letter of a message. Raises CannotOpen when it was sealed with a key that is not configured."""
         content: dict[str, Any] = json.loads(self._envelope.open(sealed, PLACE))
-        return SealedLetter(reference=content.pop("reference"), letter=Letter(**content))
+        reference, expires_at = content.pop("reference"), datetime.fromisoformat(content.pop("expires_at"))
+        return SealedLetter(Letter(**content), reference, expires_at)
 
     def state(self, unit: Unit, message_id: int) -> MailState:
         """What became of the letter; EXPIRED where the message is no longer kept."""

@@ -94,6 +94,7 @@ def init_pages(app: Flask, url_prefix: str | None = None) -> None:
         text=texts.text,
         day_text=texts.day_text,
         moment_text=texts.moment_text,
+        full_moment_text=texts.full_moment_text,
         days_left_text=texts.days_left_text,
         static_url=static_url,
         error_sentence=error_sentence,

@@ -27,6 +27,7 @@ __all__ = [
     "asked_language",
     "day_text",
     "days_left_text",
+    "full_moment_text",
     "init_texts",
     "language",
     "language_cookie",
@@ -139,9 +140,17 @@ def moment_text(moment: datetime, zone: str, later: bool = False) -> str:
     `later`: something is possible from then on, so a begun minute counts as the next one. Raises ValueError when
     `moment` has no time zone of its own.
     """
-    if later and (moment.second or moment.microsecond):
-        moment = moment.replace(second=0, microsecond=0) + timedelta(minutes=1)
-    return texts().moment_text(moment, zone)
+    return texts().moment_text(_next_minute(moment) if later else moment, zone)
+
+
+def full_moment_text(moment: datetime, zone: str) -> str:
+    """Day and clock time, for a moment that may not be today; a begun minute counts as the next one."""
+    return texts().full_moment_text(_next_minute(moment), zone)
+
+
+def _next_minute(moment: datetime) -> datetime:
+    begun = bool(moment.second or moment.microsecond)
+    return moment.replace(second=0, microsecond=0) + timedelta(minutes=1) if begun else moment
 
 
 def days_left_text(days: int) -> str:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select, update
 
 from idp.accounts.identify import UNKNOWN_DEVICE
 from idp.accounts.models import KnownDevice, Reset
@@ -282,6 +282,29 @@ def test_of_two_resets_the_newer_is_undone_and_then_the_older(
     assert undo(services).id == first.id
     assert account(services).reset_at is None and in_force(services, anna.id) == ["totp"]
     assert refusal(lambda: undo(services)) == "service_desk.undone_already"
+
+
+def test_undo_brings_back_nothing_that_an_older_reset_with_the_same_number_withdrew(
+    services: Services, make: Factories, clock: FixedClock
+) -> None:
+    anna = make.person(totp=True)
+    first = reset(services)
+    clock.move(timedelta(days=401))
+    with services.units.writing() as unit:
+        # What the purge does; SQLite gives the number of the last row again.
+        unit.execute(delete(Reset))
+    enrol(services, anna.id, "email")
+    second = reset(services)
+    change_number(services, second.id, first.id)
+    undo(services)
+    assert in_force(services, anna.id) == ["email"]
+
+
+def change_number(services: Services, of: int, to: int) -> None:
+    """The reset has that number, on every database."""
+    with services.units.writing() as unit:
+        unit.execute(update(Reset).where(Reset.id == of).values(id=to))
+        unit.execute(update(Credential).where(Credential.withdrawn_by_reset_id == of).values(withdrawn_by_reset_id=to))
 
 
 def test_undone_reset_is_told_by_mail_and_in_the_audit_trail(services: Services, make: Factories) -> None:

@@ -251,6 +251,14 @@ def test_purge_goes_no_further_than_the_first_young_event_of_the_chain(services:
     assert verified(services).why is None
 
 
+def test_trail_without_any_event_left_is_not_whole(services: Services) -> None:
+    record(services, 6)
+    linked(services)
+    tamper(services, "DELETE FROM audit_events")
+    found = verified(services)
+    assert (found.broken_at, found.why) == (6, "the event of the newest link is missing")
+
+
 def test_newest_event_of_the_chain_stays_so_that_its_number_is_never_given_again(
     services: Services, clock: FixedClock
 ) -> None:

@@ -121,6 +121,7 @@ def test_whole_journey_is_told_in_order_each_by_the_request_that_did_it(
     assert [event.type for event in trail] == [
         "sign_in_begun",
         "password_checked",
+        "prompt_due",
         "second_factor_checked",
         "session_opened",
         "code_issued",

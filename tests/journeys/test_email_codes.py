@@ -8,7 +8,7 @@ from idp.accounts.models import Account, Organization
 from idp.audit.events import CodeNotSent, CodeSent, SecondFactorEnrolled
 from idp.factors.models import Credential, SentCode
 from tests.factories import Somebody
-from tests.journeys.driver import MINUTE, World, acr
+from tests.journeys.driver import MINUTE, Visit, World, acr
 
 SECOND = timedelta(seconds=1)
 SENDING = "Wij sturen nu een e-mail naar"
@@ -285,3 +285,84 @@ def test_only_hashes_of_codes_and_addresses_are_kept_beside_the_sealed_letter(wo
             kept = repr([getattr(row, column.key) for column in SentCode.__table__.columns]).encode()
             assert code not in kept and b"bram" not in kept
     assert visit.page.has("code-submit")
+
+
+def enrol_by_mail(world: World, somebody: Somebody) -> Visit:
+    """The right code, typed after the person chose e-mail."""
+    visit = world.visit().identify(somebody).choose("email")
+    return visit.type_code(world.mailed_code(somebody))
+
+
+def test_mailbox_that_was_disabled_by_guessing_can_be_enrolled_again_after_a_reset(
+    world: World, bram: Somebody
+) -> None:
+    with world.app.app_context():
+        for _ in range(99):
+            world.clock.move(61 * MINUTE)
+            with world.services.units.writing() as unit:
+                world.services.answers.verify.attempts.pay(unit, str(bram.id), "email")
+    world.clock.move(61 * MINUTE)
+    visit = world.visit().identify(bram)
+    visit.type_code(wrong(world, bram))
+    assert visit.page.status == 403
+    reset(world, bram)
+    assert enrol_by_mail(world, bram).page.has_left
+    world.clock.move(MINUTE)
+    again = world.visit().identify(bram)
+    assert again.type_code(world.mailed_code(bram)).page.has_left, "and it counts from the beginning"
+
+
+def test_wait_while_a_mailbox_is_being_enrolled_is_seen_and_lifted_by_the_desk_and_gone_after_a_reset(
+    world: World, els: Somebody
+) -> None:
+    visit = world.visit().identify(els).choose("email")
+    for _ in range(5):
+        visit.type_code(wrong(world, els))
+    assert visit.page.status == 429
+    with world.app.app_context():
+        desk = world.services.service_desk
+        assert [(wait.kind, wait.method) for wait in desk.show(els.org_code, els.username).waits] == [
+            ("second_factor", "email")
+        ]
+        desk.lift_wait(els.org_code, els.username, kind="second_factor", actor="desk")
+    assert visit.reload().page.status == 200
+    visit.type_code(wrong(world, els))
+    assert visit.page.status == 429
+    reset(world, els)
+    assert enrol_by_mail(world, els).page.has_left
+
+
+def test_no_number_of_wrong_codes_keeps_somebody_from_enrolling_for_ever(world: World, els: Somebody) -> None:
+    with world.app.app_context():
+        for _ in range(120):
+            world.clock.move(61 * MINUTE)
+            with world.services.units.writing() as unit:
+                world.services.answers.enrol.attempts.pay(unit, str(els.id), "email")
+    world.clock.move(61 * MINUTE)
+    assert enrol_by_mail(world, els).page.has_left
+
+
+def test_daily_limit_names_the_day_on_which_it_goes_on(world: World, bram: Somebody) -> None:
+    for _ in range(5):
+        visit = world.visit().identify(bram)
+        for _ in range(4):
+            world.clock.move(MINUTE)
+            visit.post("verify_second_factor", method="email", action="send")
+        world.clock.move(61 * MINUTE)
+    text = world.visit().identify(bram).page.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "Vanaf dinsdag 24 november om 14.35 uur kan het weer." in text
+
+
+def test_mail_about_a_new_method_names_the_device(world: World, els: Somebody) -> None:
+    visit = world.visit().identify(els).choose("email")
+    visit.type_code(world.mailed_code(els))
+    [letter] = world.letters(els, "method_added")
+    assert "device" in letter.facts
+
+
+def reset(world: World, somebody: Somebody) -> None:
+    with world.app.app_context():
+        world.services.service_desk.reset(
+            somebody.org_code, somebody.username, reason="Telefoon kwijt", caller_checked="Teruggebeld", actor="desk"
+        )
+    world.clock.move(MINUTE)

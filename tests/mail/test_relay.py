@@ -35,7 +35,7 @@ HEADERS = set(
 
 
 def send(relay: Relay, letter: Letter | None = None) -> None:
-    message = relay.message(SealedLetter(letter or code_letter(), "a-reference"), AT)
+    message = relay.message(SealedLetter(letter or code_letter(), "a-reference", AT), AT)
     with relay.connection() as connection:
         connection.send(message)
 
@@ -143,7 +143,7 @@ def test_name_with_letters_from_elsewhere_arrives_whole(smtp: SmtpServer, make_r
 )
 def test_address_that_no_relay_understands_is_given_up_at_once(make_relay: MakeRelay, address: str) -> None:
     with pytest.raises(UnusableAddress) as caught:
-        make_relay(free_port()).message(SealedLetter(code_letter(to=address), "r"), AT)
+        make_relay(free_port()).message(SealedLetter(code_letter(to=address), "r", AT), AT)
     assert caught.value.is_final and "jan" not in caught.value.detail
 
 
@@ -270,5 +270,5 @@ def test_relay_that_takes_nothing_unencrypted_is_tried_again(
 )
 def test_host_of_the_issuer_ends_each_message_id(issuer: str, host: str) -> None:
     relay = Relay(MailSettings(host="127.0.0.1", tls="none", sender="no-reply@login.example"), issuer)
-    message = relay.message(SealedLetter(code_letter(), "a-reference"), AT)
+    message = relay.message(SealedLetter(code_letter(), "a-reference", AT), AT)
     assert f"\r\nMessage-ID: <a-reference@{host}>\r\n" in message.as_bytes().decode()

@@ -228,6 +228,7 @@ def _states() -> list[PageState]:
         page("enrol-mail-failing", enrol_mail, _MAIL | _sending(mail=MailState.FAILING)),
         page("enrol-mail-none-sent", enrol_mail, _MAIL | _sending(mail=None, valid_until=None)),
         page("enrol-mail-too-many", enrol_mail, _MAIL | _sending(next_at=UNTIL, limit="hour")),
+        page("enrol-mail-too-many-today", enrol_mail, _MAIL | _sending(next_at=UNTIL, limit="day")),
         page("enrol-mail-error-wrong", enrol_mail, _MAIL | _error("code", "code.error.wrong_mail")),
         page("verify-mail", verify_mail, _MAIL),
         page("verify-mail-other-method", verify_mail, _MAIL | {"other_methods_url": "/stay"}),

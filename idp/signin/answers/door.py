@@ -29,6 +29,7 @@ class Answers:
         answering: Answering,
         identification: Identification,
         factor_attempts: Attempts,
+        enrolment_attempts: Attempts,
         factors: tuple[SecondFactor, ...],
         sessions: Sessions,
         envelope: Envelope,
@@ -39,14 +40,15 @@ class Answers:
         self._flow = answering.flow
         self.factors: Mapping[str, SecondFactor] = {factor.name: factor for factor in factors}
         self.sending = Sending(answering, post, correspondence)
-        with_factors = (answering, self.factors, factor_attempts, envelope, self.sending, post, correspondence)
-        self.verify = VerifySecondFactor(*with_factors, sessions)
-        self._enrol = EnrolSecondFactor(*with_factors, Postpone(answering, keys))
+        shared = (envelope, self.sending, post, correspondence)
+        self.verify = VerifySecondFactor(answering, self.factors, factor_attempts, *shared, sessions)
+        postpone = Postpone(answering, keys)
+        self.enrol = EnrolSecondFactor(answering, self.factors, enrolment_attempts, factor_attempts, *shared, postpone)
         self.identify = Identify(answering, identification, self.verify)
         self.answers: Mapping[str, Callable[[Look, Browser, Form], Reaction]] = {
             "identify": self.identify.answer,
             "verify_second_factor": self.verify.answer,
-            "enrol_second_factor": self._enrol.answer,
+            "enrol_second_factor": self.enrol.answer,
             "consent": Consent(answering, keys).answer,
         }
 
@@ -71,7 +73,7 @@ class Answers:
             return self.identify.waits_until(look, browser)
         if look.pending_name == "verify_second_factor":
             return self.verify.waits_until(look, method)
-        return self._enrol.waits_until(look) if look.pending_name == "enrol_second_factor" else None
+        return self.enrol.waits_until(look) if look.pending_name == "enrol_second_factor" else None
 
     def _revive(self, closed: Closed, browser: Browser, prompt: str, form: Form) -> Reaction:
         """A password typed on a login page that waited too long goes on in a fresh interaction; nothing else does."""

@@ -47,13 +47,15 @@ class EnrolSecondFactor:
         answering: Answering,
         factors: Mapping[str, SecondFactor],
         attempts: Attempts,
+        verification_attempts: Attempts,
         envelope: Envelope,
         sending: Sending,
         post: Post,
         correspondence: Correspondence,
         postpone: Postpone,
     ) -> None:
-        self._answering, self._factors, self._attempts = answering, factors, attempts
+        self._answering, self._factors = answering, factors
+        self.attempts, self._verification_attempts = attempts, verification_attempts
         self._envelope, self._sending, self._postpone = envelope, sending, postpone
         self._post, self._correspondence = post, correspondence
 
@@ -79,7 +81,7 @@ class EnrolSecondFactor:
         if method is None or look.account is None or not isinstance(self._factors.get(method), SendsCodes):
             return None
         with self._answering.units.reading() as unit:
-            return self._attempts.waiting_until(unit, str(look.account.id), method)
+            return self.attempts.waiting_until(unit, str(look.account.id), method)
 
     def _begin(self, look: Look, browser: Browser, method: str) -> Reaction:
         """The secret is made once for each interaction: going back and forth shows the same QR code."""
@@ -125,9 +127,10 @@ class EnrolSecondFactor:
         begins_to_wait = False
         if isinstance(factor, SendsCodes):
             # Who enrols an app holds its key and guesses nothing. A code that travels can be guessed, by somebody who
-            # has the password and not the mailbox: it is paid for as at every login, over all browsers.
+            # has the password and not the mailbox: it is paid for over all browsers, with waits, as at every login. The
+            # count is one of its own: what was guessed at a credential that is gone must not keep its owner out.
             with self._answering.units.writing() as unit:
-                payment = self._attempts.pay(unit, str(look.account.id), method)
+                payment = self.attempts.pay(unit, str(look.account.id), method)
             if not isinstance(payment, Paid):
                 return self._answering.refused(look, browser, "code", payment)
             begins_to_wait = not payment.left
@@ -145,7 +148,7 @@ class EnrolSecondFactor:
             event = EnrolmentChecked(method=method, outcome=verdict)
             error = None if begins_to_wait else an_error("code", key)
             return self._answering.again(look, browser, error, event)
-        return self._answering.flow.record(look, browser, self._enrolled(factor, enrolment, mark))
+        return self._answering.flow.record(look, browser, self._enrolled(browser, factor, enrolment, mark))
 
     def _pay(self, look: Look) -> int | None:
         """How many codes were tried for this enrolment, this one included; None when they are spent. Committed."""
@@ -158,7 +161,7 @@ class EnrolSecondFactor:
             ).scalar_one_or_none()
 
     def _enrolled(
-        self, factor: SecondFactor, enrolment: Enrolment, mark: int | None
+        self, browser: Browser, factor: SecondFactor, enrolment: Enrolment, mark: int | None
     ) -> Callable[[Unit, Look], dict[str, Any]]:
         def record(unit: Unit, present: Look) -> dict[str, Any]:
             account, now = present.account, self._answering.clock.now()
@@ -175,12 +178,13 @@ class EnrolSecondFactor:
                 # Another tab enrolled this method a moment ago. What it enrolled has to be proven, not replaced.
                 return {"enrolling_method": None, "enrolling_sealed": None, "error": None}
             # Its own success: what was guessed at a credential before it does not count against this one.
-            self._attempts.succeed(unit, str(account.id), factor.name)
+            self.attempts.succeed(unit, str(account.id), factor.name)
+            self._verification_attempts.succeed(unit, str(account.id), factor.name)
             unit.execute(
                 update(Account).where(Account.id == account.id).values(reset_at=None, enrolment_open_until=None)
             )
             self._answering.trail.record(unit, about(present, SecondFactorEnrolled(method=factor.name)))
-            self._tell(unit, account, factor, now)
+            self._tell(unit, account, factor, now, browser.device)
             return {
                 **proof(factor),
                 "account_id": account.id,
@@ -211,13 +215,13 @@ class EnrolSecondFactor:
             return False
         return True
 
-    def _tell(self, unit: Unit, account: Account, factor: SecondFactor, now: datetime) -> None:
+    def _tell(self, unit: Unit, account: Account, factor: SecondFactor, now: datetime, device: str) -> None:
         """The person hears of every method that is added, so that nobody adds one behind their back."""
         if account.email is None:
             return
         desk, language = self._correspondence.desk(account.organization), language_of(account)
         zone = account.organization.time_zone
-        letter = letters.method_added(desk, account.email, language, factor.name, at=now, zone=zone)
+        letter = letters.method_added(desk, account.email, language, factor.name, now, zone, device)
         self._post.enqueue(unit, letter)
 
 

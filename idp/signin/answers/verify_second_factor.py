@@ -121,7 +121,7 @@ class VerifySecondFactor:
             payment = self.attempts.pay(unit, *subject)
         if not isinstance(payment, Paid):
             if isinstance(payment, Exhausted):
-                self._take_out_of_force(look, credential)
+                self._take_out_of_force(look, browser, credential)
             return self._answering.refused(look, browser, "code", payment)
         sent = self._sending.live(look, factor, "verification")
         secret = self._secret(credential)
@@ -158,7 +158,7 @@ class VerifySecondFactor:
             event = SecondFactorChecked(method=credential.method, outcome=verdict)
             self._answering.trail.record(unit, about(present, event))
             if limit is not None and paid.in_a_row >= limit:
-                self._disable(unit, present, credential)
+                self._disable(unit, present, browser, credential)
             # When the wait is over the page begins anew, with nothing wrong on it.
             begins_to_wait = not paid.left
             error = an_error("code", key, {"tries_left": tries_left} if tries_left else None)
@@ -166,11 +166,11 @@ class VerifySecondFactor:
 
         return self._answering.flow.record(look, browser, record)
 
-    def _take_out_of_force(self, look: Look, credential: Credential) -> None:
+    def _take_out_of_force(self, look: Look, browser: Browser, credential: Credential) -> None:
         with self._answering.units.writing() as unit:
-            self._disable(unit, look, credential)
+            self._disable(unit, look, browser, credential)
 
-    def _disable(self, unit: Unit, look: Look, credential: Credential) -> None:
+    def _disable(self, unit: Unit, look: Look, browser: Browser, credential: Credential) -> None:
         """After a hundred wrong answers in a row the credential is out of force, and still counts as enrolled."""
         now = self._answering.clock.now()
         disabled = unit.execute(
@@ -187,7 +187,9 @@ class VerifySecondFactor:
             account = look.account
             desk, language = self._correspondence.desk(account.organization), language_of(account)
             zone = account.organization.time_zone
-            letter = letters.method_disabled(desk, look.account.email, language, credential.method, at=now, zone=zone)
+            letter = letters.method_disabled(
+                desk, look.account.email, language, credential.method, now, zone, browser.device
+            )
             self._post.enqueue(unit, letter)
 
 

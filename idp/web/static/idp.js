@@ -78,7 +78,8 @@ for (const line of document.querySelectorAll("[data-until]")) {
 }
 
 /* A mail that is on its way: the page asks once whether it left, unless somebody is typing. */
-if (document.querySelector('#mail-state[data-state="waiting"]')) {
+const [arrival] = performance.getEntriesByType("navigation");
+if (document.querySelector('#mail-state[data-state="waiting"]') && arrival.type !== "reload") {
   setTimeout(() => {
     if (!document.getElementById("code").value) location.reload();
   }, 5000);
