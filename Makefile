@@ -42,6 +42,6 @@ format: ## Put the code in the form that `make check` wants
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-screenshots: ## Draw the pictures of all pages and write docs/gallery.md (ALL=1: every state, in build/screenshots)
+screenshots: ## Draw every page in every state, and write docs/gallery.md
 	@$(BOOTSTRAP) test
-	@$(BIN)/python -m tools.screenshots $(if $(ALL),--all)
+	@$(BIN)/python -m tools.screenshots

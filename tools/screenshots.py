@@ -1,21 +1,19 @@
 """Pictures of the pages, for people who want to see before they run: `make screenshots`.
 
 Each page state is rendered by the templates, texts and stylesheet of the product, drawn by Chromium, and written to
-`docs/screenshots/` as a PNG of at most 256 colours. `docs/gallery.md` shows all of them and is written anew each time.
+`docs/screenshots/` as a PNG of at most 256 colours; every state besides, all its views on one sheet (`state_sheets`).
+`docs/gallery.md` shows all of them and is written anew each time.
 
-With `--all` every state that a page can have is drawn in both languages, colours and widths: far too much to keep, so
-it goes to `build/screenshots/`, with a page that shows it.
 """
 
 import struct
-import sys
 import threading
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy
@@ -26,10 +24,11 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from idp.web.pages import render
 from tests.services.chromium import executable, launch_arguments
 from tests.web.page_states import STATES, make_app
+from tools import state_sheets
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PICTURES = DOCS / "screenshots"
-EVERYTHING = DOCS.parent / "build" / "screenshots"
+SHEETS = PICTURES / "states"
 GALLERY = DOCS / "gallery.md"
 
 WIDTHS = (1280, 390)
@@ -272,7 +271,6 @@ SECTIONS: tuple[tuple[str, tuple[Shown, ...]], ...] = (
     ),
 )
 
-SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 OTHER_VIEWS = (("nl", "dark"), ("en", "light"), ("en", "dark"))
 VIEW_NAMES = {("nl", "dark"): "Dutch, dark", ("en", "light"): "English, light", ("en", "dark"): "English, dark"}
 
@@ -286,36 +284,12 @@ def main() -> None:
     """Pictures and gallery are as the pages are now; pictures of pages that are no longer shown are gone."""
     PICTURES.mkdir(exist_ok=True)
     written = set(_draw_all())
-    for old in PICTURES.glob("*.png"):
-        if old.name not in written:
+    for old in PICTURES.rglob("*.png"):
+        if old not in written:
             old.unlink()
     GALLERY.write_text(_gallery(), encoding="utf-8")
-    kilobytes = sum(path.stat().st_size for path in PICTURES.glob("*.png")) // 1024
+    kilobytes = sum(path.stat().st_size for path in PICTURES.rglob("*.png")) // 1024
     print(f"{len(written)} pictures in {PICTURES}, {kilobytes} kB")
-
-
-def draw_everything() -> None:
-    """Every state of every page is in `EVERYTHING`, in every language, colour and width; a page shows them."""
-    EVERYTHING.mkdir(parents=True, exist_ok=True)
-    lines = ["<!doctype html><meta charset=utf-8><title>Every page in every state</title>"]
-    with _served() as origin, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=executable(), args=launch_arguments())
-        for width in WIDTHS:
-            for scheme in SCHEMES:
-                context = browser.new_context(
-                    base_url=origin, viewport={"width": width, "height": HEIGHT}, color_scheme=scheme
-                )
-                page = context.new_page()
-                for name in STATES:
-                    for language in ("nl", "en"):
-                        page.goto(f"/page/{name}?lang={language}")
-                        file = f"{name}-{language}-{scheme}-{width}.png"
-                        page.screenshot(path=EVERYTHING / file, full_page=True, caret="hide")
-                        lines.append(f"<figure><img src={file!r} loading=lazy><figcaption>{file}</figcaption></figure>")
-                context.close()
-        browser.close()
-    (EVERYTHING / "index.html").write_text("\n".join(lines), encoding="utf-8")
-    print(f"{len(lines) - 1} pictures in {EVERYTHING}")
 
 
 def picture_name(shown: Shown, language: str, scheme: str, width: int) -> str:
@@ -331,14 +305,20 @@ def _views(shown: Shown) -> Sequence[tuple[str, str]]:
     return (("nl", "light"), *(OTHER_VIEWS if shown.is_main else ()))
 
 
-def _draw_all() -> Iterator[str]:
+def _draw_all() -> Iterator[Path]:
     with _served() as origin, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=executable(), args=launch_arguments())
         for language in ("nl", "en"):
             for scheme in ("light", "dark"):
                 for width in WIDTHS:
-                    yield from _draw(browser, origin, language, scheme, width)
+                    yield from (PICTURES / name for name in _draw(browser, origin, language, scheme, width))
+        yield from (SHEETS / name for name in state_sheets.draw(browser, origin, _drawn_states(), SHEETS))
         browser.close()
+
+
+def _drawn_states() -> Sequence[str]:
+    """All but the pages that leave by themselves at once."""
+    return [name for name in STATES if name not in ("handoff", "form-post")]
 
 
 def _draw(browser: Browser, origin: str, language: str, scheme: str, width: int) -> Iterator[str]:
@@ -441,7 +421,7 @@ def _gallery() -> str:
         "# The pages",
         "",
         "What people see, as Chromium draws it: Dutch and light, on a desktop (1280 px) and a telephone (390 px).",
-        "The main pages follow once more in the other languages and colours. `python -m tools.screenshots` draws them.",
+        "The main pages follow once more in the other languages and colours. `make screenshots` draws them.",
         "",
     ]
     for title, pages in SECTIONS:
@@ -455,6 +435,7 @@ def _gallery() -> str:
             for shown in pages:
                 if shown.is_main:
                     lines += [*_row(shown, *view), ""]
+    lines += state_sheets.gallery_lines(_drawn_states())
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -470,4 +451,4 @@ def _row(shown: Shown, language: str, scheme: str) -> list[str]:
 
 
 if __name__ == "__main__":
-    draw_everything() if "--all" in sys.argv[1:] else main()
+    main()
