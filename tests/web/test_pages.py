@@ -238,7 +238,8 @@ def test_page_has_no_word_outside_the_catalogues(language: str, pseudo_catalogue
     app = Flask("pseudo", template_folder=str(folder("templates")), static_folder=None)
     app.config[FRAME_KEY] = FRAME
     init_pages(app)
-    months = {"februari", "February"}  # the names of months come from the Unicode locale data
+    # The names of days and months come from the Unicode locale data.
+    months = {"februari", "February", "dinsdag", "november", "Tuesday", "November"}
     clock = {"pm"}
     for state in STATES.values():
         with app.test_request_context(f"/?lang={language}"):
