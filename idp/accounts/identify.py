@@ -118,9 +118,9 @@ class Identification:
         self._units, self._passwords, self._attempts = units, passwords, attempts
         self._devices, self._failures = devices, failures
 
-    def admitted(self) -> AbstractContextManager[None]:
+    def admitted(self, device: str = UNKNOWN_DEVICE) -> AbstractContextManager[None]:
         """A place in the queue for hashing, to be had before paying. Raises Throttled when all are taken."""
-        return self._passwords.admitted()
+        return self._passwords.admitted(is_known=device != UNKNOWN_DEVICE)
 
     def device_of(self, typed: Typed, secret: str | None) -> str:
         """The device with this cookie, as `pay`, `record` and `waits_until` want it."""

@@ -59,6 +59,8 @@ class Passwords:
         self._common = frozenset(map(_folded, read_common_passwords() if common is None else common))
         # Whoever is not admitted neither works nor waits: a flood of sign-ins costs memory and time up to a limit only.
         self._admitted = BoundedSemaphore(settings.concurrency + settings.queue)
+        # A flood from strangers fills the queue; people whose browser is known wait beside it, in one of their own.
+        self._admitted_known = BoundedSemaphore(settings.concurrency + settings.queue)
         self._thread = local()
         self._working = BoundedSemaphore(settings.concurrency)
         self._dummy = self._hasher.hash(random_token())
@@ -134,22 +136,24 @@ class Passwords:
         return True
 
     @contextmanager
-    def admitted(self) -> Iterator[None]:
+    def admitted(self, is_known: bool = False) -> Iterator[None]:
         """This thread has a place in the queue for hashing until the block is left. Raises Throttled: all are taken.
 
-        To be entered before an attempt is paid: a busy machine costs nobody an attempt.
+        To be entered before an attempt is paid: a busy machine costs nobody an attempt. `is_known`: the attempt comes
+        from a known device, for which places are kept.
         """
         if getattr(self._thread, "is_admitted", False):
             yield
             return
-        if not self._admitted.acquire(blocking=False):
+        places = self._admitted_known if is_known else self._admitted
+        if not places.acquire(blocking=False):
             raise Throttled(RETRY_AFTER, "error.busy", "all places for password hashing are taken")
         self._thread.is_admitted = True
         try:
             yield
         finally:
             self._thread.is_admitted = False
-            self._admitted.release()
+            places.release()
 
     @contextmanager
     def _place(self) -> Iterator[None]:

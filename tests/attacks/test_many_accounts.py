@@ -77,6 +77,21 @@ def test_a06_who_floods_from_elsewhere_does_not_lock_the_victim_out_of_a_known_d
     assert world.outcomes(PasswordChecked) == ["right", *["wrong"] * FREE_TRIES, "right"]
 
 
+def test_a06_a_flood_that_takes_every_place_for_hashing_leaves_some_for_known_devices(world: World) -> None:
+    client, anna = world.make.client(), world.make.person()
+    known, _ = world.sign_in(client, anna)
+    places, taken = world.services.passwords._admitted, 0
+    while places.acquire(blocking=False):
+        taken += 1
+    try:
+        assert sign_in_at(world, client, anna, somewhere(0), world.browser()).status == 503
+        assert sign_in_at(world, client, anna, somewhere(0), known).code
+    finally:
+        for _ in range(taken):
+            places.release()
+    assert taken and sign_in_at(world, client, anna, somewhere(0), world.browser()).code
+
+
 def test_a06_success_of_the_known_device_gives_the_attacker_no_new_tries(world: World) -> None:
     client, anna = world.make.client(), world.make.person()
     known, _ = world.sign_in(client, anna)

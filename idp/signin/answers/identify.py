@@ -57,7 +57,7 @@ class Identify:
                 return self._answering.again(look, browser, error, changes=shown)
         claimed = Typed.of(organisation, username, form["password"])
         device = self.identification.device_of(claimed, browser.known_device)
-        with self.identification.admitted():
+        with self.identification.admitted(device):
             payment = self.identification.pay(claimed, device)
             identified = self.identification.verify(claimed) if isinstance(payment, Paid) else None
         if not isinstance(payment, Paid):
