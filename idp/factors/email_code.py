@@ -170,6 +170,7 @@ class EmailCode:
 
     def _matching(self, codes: Sequence[SentCode], answer: str, now: datetime) -> tuple[Verdict, int | None]:
         for code in codes:
+            # A condition of the table leaves no other purposes.
             occasion = Occasion(code.account_id, code.purpose, code.browser_hash)  # type: ignore[arg-type]
             if now < code.expires_at and is_same(code.code_hash, self._code_hash(occasion, cleaned(answer))):
                 return Verdict.RIGHT, code.id

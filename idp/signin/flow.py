@@ -224,7 +224,7 @@ class Flow:
             unit.add(interaction)
             unit.flush()  # the event below names it
             if look.pending is not None:
-                self._record_begin(unit, look, look.pending)
+                self._record_prompt(SignInBegun, unit, look, look.pending)
             return Begun(interaction.id, look.pending_name, binding)
 
     def begin_again(
@@ -283,7 +283,7 @@ class Flow:
         unit.flush()  # the event below names it
         look = self._look(unit, fresh, client, self._live_session(unit, browser))
         if look.pending is not None:
-            self._record_begin(unit, look, look.pending)
+            self._record_prompt(SignInBegun, unit, look, look.pending)
         return Begun(fresh.id, look.pending_name, binding)
 
     def _new_interaction(self, request: AuthorizationRequest, browser: Browser) -> Interaction:
@@ -492,7 +492,7 @@ class Flow:
         elif live is not None:
             self.sessions.touch(unit, live)
         if look.pending is not None and look.pending != before:
-            self._record_due(unit, look, look.pending)
+            self._record_prompt(PromptDue, unit, look, look.pending)
         return self._go(look, opened, known_device)
 
     def _go(self, look: Look, opened: Opened | None = None, known_device: str | None = None) -> Advanced:
@@ -621,31 +621,18 @@ class Flow:
         )
         return authorization_response.success(request, self.issuer, code)
 
-    def _record_begin(self, unit: Unit, look: Look, pending: Pending) -> None:
-        self.trail.record(
-            unit,
-            SignInBegun(
-                prompt=pending.name,
-                reasons=list(pending.reasons),
-                policy=checks.policy(look.situation),
-                account_id=look.account_id,
-                client_id=look.client.client_id,
-                interaction_id=look.interaction.id,
-            ),
+    def _record_prompt(
+        self, kind: type[SignInBegun] | type[PromptDue], unit: Unit, look: Look, pending: Pending
+    ) -> None:
+        event = kind(
+            prompt=pending.name,
+            reasons=list(pending.reasons),
+            policy=checks.policy(look.situation),
+            account_id=look.account_id,
+            client_id=look.client.client_id,
+            interaction_id=look.interaction.id,
         )
-
-    def _record_due(self, unit: Unit, look: Look, pending: Pending) -> None:
-        self.trail.record(
-            unit,
-            PromptDue(
-                prompt=pending.name,
-                reasons=list(pending.reasons),
-                policy=checks.policy(look.situation),
-                account_id=look.account_id,
-                client_id=look.client.client_id,
-                interaction_id=look.interaction.id,
-            ),
-        )
+        self.trail.record(unit, event)
 
 
 def _is_blocked(unit: Unit, account_id: int | None) -> bool:

@@ -7,8 +7,10 @@ import pytest
 from idp.accounts.models import Account, Organization
 from idp.audit.events import CodeNotSent, CodeSent, SecondFactorEnrolled
 from idp.factors.models import Credential, SentCode
+from tests.conftest import ISSUER
 from tests.factories import Somebody
 from tests.journeys.driver import MINUTE, Visit, World, acr
+from tests.relying_party import Browser
 
 SECOND = timedelta(seconds=1)
 SENDING = "Wij sturen nu een e-mail naar"
@@ -354,10 +356,12 @@ def test_daily_limit_names_the_day_on_which_it_goes_on(world: World, bram: Someb
 
 
 def test_mail_about_a_new_method_names_the_device(world: World, els: Somebody) -> None:
-    visit = world.visit().identify(els).choose("email")
+    client = world.app.test_client()
+    client.environ_base["HTTP_USER_AGENT"] = "Mozilla/5.0 (Windows NT 10.0; rv:140.0) Gecko/20100101 Firefox/140.0"
+    visit = world.visit(Browser(client, ISSUER)).identify(els).choose("email")
     visit.type_code(world.mailed_code(els))
     [letter] = world.letters(els, "method_added")
-    assert "device" in letter.facts
+    assert letter.facts["device"] == "Firefox (Windows)"
 
 
 def reset(world: World, somebody: Somebody) -> None:
