@@ -519,6 +519,17 @@ class EgressSettings(Group):
     )
 
 
+class MetricsSettings(Group):
+    """Figures for Prometheus, on a port of their own: they are for who runs idp, and nobody else should reach them."""
+
+    host: Host = Field(
+        default="127.0.0.1",
+        description="Address to listen on.",
+        json_schema_extra={"allowed": "a host name or address"},
+    )
+    port: int | None = Field(default=None, ge=1, le=65535, description="Port to listen on. Without it there are none.")
+
+
 class LogSettings(Group):
     """What idp tells on its standard error."""
 
@@ -586,6 +597,7 @@ class Settings(BaseSettings):
     mail: MailSettings | None = Field(default=None, description="The mail relay. Without this table idp sends no mail.")
     server: ServerSettings = Field(default=ServerSettings(), description="The HTTP server.")
     egress: EgressSettings = Field(default=EgressSettings(), description="What idp itself fetches or calls.")
+    metrics: MetricsSettings = Field(default=MetricsSettings(), description="Figures for Prometheus.")
     log: LogSettings = Field(default=LogSettings(), description="What idp tells on its standard error.")
 
     _origins: Mapping[str, str] = PrivateAttr(default_factory=dict)

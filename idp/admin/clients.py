@@ -17,7 +17,15 @@ from idp.kernel.errors import Refused
 from idp.kernel.levels import PASSWORD
 from idp.kernel.secrets import hash_secret, random_identifier, random_token
 from idp.oidc import clients as registered
-from idp.oidc.clients import APPLICATION_TYPES, AUTHENTICATION_METHODS, SCOPES, SESSION_ACTIVITY, Client
+from idp.oidc.clients import (
+    ACCESS_TOKEN_FORMATS,
+    APPLICATION_TYPES,
+    AUTHENTICATION_METHODS,
+    SCOPES,
+    SESSION_ACTIVITY,
+    Client,
+    origin,
+)
 from idp.oidc.clients import check_redirect_uri as check_uri
 from idp.oidc.keys import ALGORITHMS
 from idp.store.units import UnitsOfWork
@@ -59,6 +67,10 @@ class Clients:
         tos_uri: str | None = None,
         initiate_login_uri: str | None = None,
         backchannel_logout_uri: str | None = None,
+        backchannel_logout_session_required: bool = False,
+        frontchannel_logout_uri: str | None = None,
+        frontchannel_logout_session_required: bool = False,
+        access_token_format: str = "opaque",  # noqa: S107 - a kind of token, not a password
     ) -> tuple[Client, str | None]:
         """The client exists; its secret is returned this once and kept as a hash. A public client has none.
 
@@ -95,6 +107,10 @@ class Clients:
             tos_uri=tos_uri,
             initiate_login_uri=initiate_login_uri,
             backchannel_logout_uri=backchannel_logout_uri,
+            backchannel_logout_session_required=backchannel_logout_session_required,
+            frontchannel_logout_uri=frontchannel_logout_uri,
+            frontchannel_logout_session_required=frontchannel_logout_session_required,
+            access_token_format=access_token_format,
             created_at=now,
             updated_at=now,
         )
@@ -193,6 +209,11 @@ def _check_grants(client: Client, wrong: Reasons) -> None:
         "client.signing_algorithm",
         f"id_token_signed_response_alg is one of {', '.join(ALGORITHMS)}",
     )
+    wrong.unless(
+        client.access_token_format in ACCESS_TOKEN_FORMATS,
+        "client.access_token_format",
+        f"access_token_format is one of {', '.join(ACCESS_TOKEN_FORMATS)}",
+    )
     # A level that nobody can reach would lock everybody out.
     wrong.unless(
         client.minimum_acr is None or PASSWORD <= client.minimum_acr <= highest_level(),
@@ -219,12 +240,22 @@ def _check_addresses(client: Client, wrong: Reasons) -> None:
     wrong.unless(bool(client.redirect_uris), "client.redirect_uri_missing", "a client needs a redirect URI")
     for uri in (*client.redirect_uris, *client.post_logout_redirect_uris):
         wrong.checking(check_uri, uri, client.application_type)
-    addresses = ("client_uri", "policy_uri", "tos_uri", "initiate_login_uri", "backchannel_logout_uri")
+    addresses = (
+        *("client_uri", "policy_uri", "tos_uri", "initiate_login_uri"),
+        *("backchannel_logout_uri", "frontchannel_logout_uri"),
+    )
     # https, or http on loopback: also for the address that logout notices go to (Back-Channel Logout 2.2).
     for uri in filter(None, (getattr(client, name) for name in addresses)):
         wrong.checking(check_uri, uri, "web")
     every = [*client.redirect_uris, *client.post_logout_redirect_uris, *(getattr(client, name) for name in addresses)]
     longest = max((len(uri) for uri in every if uri), default=0)
     wrong.unless(longest <= LONGEST_URI, "client.uri_too_long", f"an address has at most {LONGEST_URI} characters")
+    if client.frontchannel_logout_uri:
+        # Front-Channel Logout 2: what is loaded in our page belongs to who receives the codes.
+        wrong.unless(
+            origin(client.frontchannel_logout_uri) in {origin(uri) for uri in client.redirect_uris} - {None},
+            "client.frontchannel_logout_origin",
+            "frontchannel_logout_uri has the scheme, host and port of a redirect URI",
+        )
     twice = len(set(client.redirect_uris)) < len(client.redirect_uris)
     wrong.unless(not twice, "client.redirect_uri_twice", "a redirect URI is given twice")

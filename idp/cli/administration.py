@@ -16,7 +16,13 @@ from idp.admin.clients import GRANT_TYPES
 from idp.cli.appearance import appearance, colour_row, set_logo, tell_changed_colour, with_texts
 from idp.cli.base import Failure, Group, State, pass_state
 from idp.cli.values import DATE, DURATION, TEXT, given, required_password
-from idp.oidc.clients import APPLICATION_TYPES, AUTHENTICATION_METHODS, SESSION_ACTIVITY, as_metadata
+from idp.oidc.clients import (
+    ACCESS_TOKEN_FORMATS,
+    APPLICATION_TYPES,
+    AUTHENTICATION_METHODS,
+    SESSION_ACTIVITY,
+    as_metadata,
+)
 from idp.oidc.keys import ALGORITHMS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -234,7 +240,19 @@ def client() -> None:
 @click.option("--policy-uri", help="Its privacy statement.")
 @click.option("--tos-uri", help="Its terms of service.")
 @click.option("--initiate-login-uri", help="Where signing in to it starts.")
-@click.option("--backchannel-logout-uri", help="Where it is told that a session ended.")
+@click.option("--backchannel-logout-uri", help="Where its server is told that a session ended.")
+@click.option(
+    "--frontchannel-logout-uri", help="Its page that signs a browser out, loaded when somebody signs out here."
+)
+@click.option(
+    "--access-tokens",
+    "access_token_format",
+    type=click.Choice(ACCESS_TOKEN_FORMATS),
+    default="opaque",
+    show_default=True,
+    help="opaque: over at the same instant as the session, everywhere; jwt: a server that does not ask us believes one"
+    " for up to 5 minutes longer.",
+)
 @click.option(
     "--secret-file",
     type=click.Path(dir_okay=False, path_type=Path),

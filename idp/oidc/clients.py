@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import CheckConstraint, String
+from sqlalchemy import CheckConstraint, String, false
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.kernel.errors import Refused
@@ -15,6 +15,7 @@ from idp.store.base import Base
 PROFILES = ("oidc", "fapi2")
 SESSION_ACTIVITY = ("reported", "token_refresh", "none")
 AUTHENTICATION_METHODS = ("client_secret_basic", "client_secret_post", "none")
+ACCESS_TOKEN_FORMATS = ("opaque", "jwt")
 APPLICATION_TYPES = ("web", "browser", "native")
 SCOPES = ("openid", "profile", "email")
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
@@ -33,6 +34,7 @@ class Client(Base):
         CheckConstraint("profile IN ('oidc', 'fapi2')", name="profile_known"),
         CheckConstraint("session_activity IN ('reported', 'token_refresh', 'none')", name="session_activity_known"),
         CheckConstraint("application_type IN ('web', 'browser', 'native')", name="application_type_known"),
+        CheckConstraint("access_token_format IN ('opaque', 'jwt')", name="access_token_format_known"),
         CheckConstraint(
             "(token_endpoint_auth_method = 'none') = (client_secret_hash IS NULL)", name="secret_iff_confidential"
         ),
@@ -59,6 +61,10 @@ class Client(Base):
     tos_uri: Mapped[str | None] = mapped_column(String(2000))
     initiate_login_uri: Mapped[str | None] = mapped_column(String(2000))
     backchannel_logout_uri: Mapped[str | None] = mapped_column(String(2000))
+    backchannel_logout_session_required: Mapped[bool] = mapped_column(default=False, server_default=false())
+    frontchannel_logout_uri: Mapped[str | None] = mapped_column(String(2000))
+    frontchannel_logout_session_required: Mapped[bool] = mapped_column(default=False, server_default=false())
+    access_token_format: Mapped[str] = mapped_column(String(10), default="opaque", server_default="opaque")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -118,6 +124,20 @@ def check_redirect_uri(uri: str, application_type: str) -> None:
         raise Refused(
             "client.redirect_uri_scheme", f"{uri!r}: https, or for native applications a scheme such as com.example.app"
         )
+
+
+def origin(uri: str) -> str | None:
+    """Scheme, host and port of a web address as browsers write them (RFC 6454 6.2); None for anything else."""
+    try:
+        parts = urlsplit(uri)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return None
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    implied = port in (None, {"https": 443, "http": 80}[parts.scheme])
+    return f"{parts.scheme}://{host}" + ("" if implied else f":{port}")
 
 
 def as_metadata(client: Client) -> dict[str, Any]:

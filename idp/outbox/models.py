@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, String
+from sqlalchemy import Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.store.base import Base
+
+OPEN = text("delivered_at IS NULL AND failed_at IS NULL")
 
 
 class OutboxMessage(Base):
@@ -17,11 +19,14 @@ class OutboxMessage(Base):
     """
 
     __tablename__ = "outbox_messages"
-    __table_args__ = (Index("ix_outbox_messages_due", "delivered_at", "failed_at", "next_try_at"),)
+    __table_args__ = (
+        Index("ix_outbox_messages_due", "kind", "next_try_at", sqlite_where=OPEN, postgresql_where=OPEN),
+        Index("ix_outbox_messages_at_receiver", "receiver", "kind", sqlite_where=OPEN, postgresql_where=OPEN),
+    )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(String(40))
-    receiver: Mapped[str] = mapped_column(String(200), index=True)
+    receiver: Mapped[str] = mapped_column(String(200))
     subject: Mapped[str | None] = mapped_column(String(64), index=True)
     payload: Mapped[dict[str, Any]]
     payload_sealed: Mapped[bytes | None]

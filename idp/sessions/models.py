@@ -2,10 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.store.base import Base
+
+NOT_ENDED = text("ended_at IS NULL")
 
 
 class Session(Base):
@@ -19,7 +21,9 @@ class Session(Base):
     __tablename__ = "sessions"
     __table_args__ = (
         CheckConstraint("(ended_at IS NULL) = (end_reason IS NULL)", name="end_has_reason"),
-        Index("ix_sessions_live", "ended_at", "last_activity_at"),
+        # What the sweep looks for, among those that nobody ended yet.
+        Index("ix_sessions_live_idle", "idle_ends_at", sqlite_where=NOT_ENDED, postgresql_where=NOT_ENDED),
+        Index("ix_sessions_live_absolute", "absolute_ends_at", sqlite_where=NOT_ENDED, postgresql_where=NOT_ENDED),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -33,10 +37,10 @@ class Session(Base):
     opened_at: Mapped[datetime]
     last_activity_at: Mapped[datetime]
     idle_timeout: Mapped[timedelta]
-    idle_ends_at: Mapped[datetime] = mapped_column(index=True)
+    idle_ends_at: Mapped[datetime]
     absolute_ends_at: Mapped[datetime]
     postponed_until: Mapped[datetime | None]
-    ended_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None] = mapped_column(index=True)
     end_reason: Mapped[str | None] = mapped_column(String(40))
 
 
