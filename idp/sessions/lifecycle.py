@@ -42,6 +42,11 @@ EndReason = Literal[
 ]
 
 
+def over_at(session: Session) -> datetime | None:
+    """Since when an ended session is over: its deadline, however late the sweep was, or when somebody ended it."""
+    return idle.ends_at(session) if session.end_reason in ("idle", "absolute") else session.ended_at
+
+
 class SessionEndListener(Protocol):
     """Is told that a session ended, in the transaction that ends it; joined in `wiring`."""
 

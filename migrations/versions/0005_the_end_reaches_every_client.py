@@ -1,5 +1,4 @@
-"""The end reaches every client: its page that signs a browser out, the form of its access tokens; indexes for what the sweep
-and the deliveries look for."""
+"""The end reaches every client: its front-channel address, the form of its tokens; indexes for sweep and deliveries."""
 
 import sqlalchemy as sa
 from alembic import op
