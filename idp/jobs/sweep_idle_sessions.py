@@ -7,21 +7,24 @@ from idp.sessions.lifecycle import Sessions
 from idp.sessions.models import Session
 from idp.store.units import UnitsOfWork
 
-BATCH = 50
+# On SQLite everybody waits for a unit that writes, so each is short.
+BATCH = 10
 
 
 def sweep(units: UnitsOfWork, sessions: Sessions) -> int:
-    """Every session that is over has ended; the number that were ended now."""
+    """Every session that is over has ended, or is being ended by another worker; the number that were ended now."""
     ended = 0
     while True:
         with units.reading() as unit:
-            overdue = len(sessions.overdue(unit, BATCH))
+            if not sessions.overdue(unit, 1):
+                return ended
+        with units.writing() as unit:
+            # What another worker has locked is passed over, so nobody waits and both share the work.
+            overdue = sessions.overdue(unit, BATCH, lock=True)
+            for session in sorted(overdue, key=lambda session: session.id):
+                ended += sessions.end(unit, session, "absolute" if _reached_its_limit(session) else "idle")
         if not overdue:
             return ended
-        with units.writing() as unit:
-            # By id, as everywhere: somebody else may be ending the same ones at this moment (see `store.units`).
-            for session in sorted(sessions.overdue(unit, BATCH), key=lambda session: session.id):
-                ended += sessions.end(unit, session, "absolute" if _reached_its_limit(session) else "idle")
 
 
 def _reached_its_limit(session: Session) -> bool:

@@ -1,27 +1,89 @@
-"""LogoutNotices: a client is told that a session ended (OIDC Back-Channel Logout 1.0).
+"""OpenID Connect Back-Channel Logout 1.0: a client is told that a session ended.
 
-Ending a session leaves one message in the outbox for each client that took part, in the same transaction. The logout
-token itself is made when the message is sent, fresh at each try.
+LogoutNotices     ending a session leaves one message in the outbox for each client that took part, in the same
+                  transaction; `jobs.deliver_logout_notices` sends them
+LogoutTokens      what is sent: made when it is sent, and anew at each try
+NoticeObserver    who counts what became of the notices
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Literal, Protocol
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.models import Account
-from idp.outbox.queue import enqueue
+from idp.kernel.clock import Clock, whole_seconds
+from idp.kernel.secrets import random_identifier
+from idp.oidc.clients import Client
+from idp.oidc.keys import Keys
+from idp.outbox.queue import Message, enqueue_all
 from idp.sessions.models import Session
 
 KIND = "logout_notice"
+# A client that is away for longer has asked for no tokens in the meantime, and its own sessions are over.
+TRIED_FOR = timedelta(hours=72)
+# The token is used at once; what a thief of it could do is log somebody out of one application (2.4 wants it short).
+TOKEN_LIFETIME = timedelta(minutes=2)
+EVENT = "http://schemas.openid.net/event/backchannel-logout"
+TYP = "logout+jwt"
+NO_ADDRESS = "no address"
+CLIENT_IS_GONE = "client is gone"
+
+Outcome = Literal["delivered", "refused", "expired"]
+
+
+class NoticeObserver(Protocol):
+    """Is told what became of a notice for good.
+
+    `delay`: from the moment at which the session was over to the client's answer; None when it was not delivered.
+    """
+
+    def notice_settled(self, client_id: str, outcome: Outcome, delay: timedelta | None) -> None: ...
 
 
 class LogoutNotices:
     """Listens to `sessions.lifecycle.end`."""
 
     def session_ended(self, unit: Unit, session: Session, client_ids: Sequence[str], now: datetime) -> None:
-        """Each participating client has a notice waiting."""
+        """Each participating client has a notice: one that waits, or one that says why it cannot be told."""
+        if not client_ids:
+            return
         sub = unit.scalar(select(Account.sub).where(Account.id == session.account_id))
-        for client_id in client_ids:
-            enqueue(unit, KIND, client_id, {"sid": session.sid, "sub": sub}, now, subject=session.sid)
+        with_addresses = select(Client.client_id, Client.backchannel_logout_uri).where(Client.client_id.in_(client_ids))
+        addresses = {client_id: uri for client_id, uri in unit.execute(with_addresses)}
+        payload = {"sid": session.sid, "sub": sub}
+        notices = [
+            Message(client_id, payload, session.sid, now + TRIED_FOR, _cannot_be_told(client_id, addresses))
+            for client_id in client_ids
+        ]
+        enqueue_all(unit, KIND, notices, now)
+
+
+def _cannot_be_told(client_id: str, addresses: dict[str, str | None]) -> str | None:
+    if client_id not in addresses:
+        return CLIENT_IS_GONE
+    return None if addresses[client_id] else NO_ADDRESS
+
+
+class LogoutTokens:
+    """Makes logout tokens."""
+
+    def __init__(self, keys: Keys, clock: Clock, issuer: str) -> None:
+        self._keys, self._clock, self._issuer = keys, clock, issuer
+
+    def make(self, client_id: str, alg: str, sid: str, sub: str) -> str:
+        """A logout token with a `jti` of its own (2.4). To be called with no unit of work open."""
+        now = self._clock.now()
+        claims = {
+            "iss": self._issuer,
+            "sub": sub,
+            "aud": client_id,
+            "iat": whole_seconds(now),
+            "exp": whole_seconds(now + TOKEN_LIFETIME),
+            "jti": random_identifier(),
+            "events": {EVENT: {}},
+            "sid": sid,
+        }
+        return self._keys.sign(alg, claims, typ=TYP)

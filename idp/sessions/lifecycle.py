@@ -246,8 +246,19 @@ class Sessions:
         ).all()
         return sum(self.end(unit, session, reason) for session in sessions)
 
-    def overdue(self, unit: Unit, limit: int) -> Sequence[Session]:
-        """Sessions that are over by the clock and were not ended yet, for the sweep."""
+    def overdue(self, unit: Unit, limit: int, lock: bool = False) -> Sequence[Session]:
+        """Sessions that are over by the clock and were not ended yet, for the sweep: at most `limit`.
+
+        `lock`: they are ours to end in this unit of work, without those that somebody else is ending at this moment.
+        """
         now = self._clock.now()
-        query = select(Session).where(Session.ended_at.is_(None), ~idle.live(now)).limit(limit)
-        return unit.scalars(query.order_by(Session.idle_ends_at)).all()
+        found: dict[int, Session] = {}
+        # One query for each index: a condition on both deadlines at once would look at every live session.
+        for deadline in (Session.idle_ends_at, Session.absolute_ends_at):
+            query = select(Session).where(Session.ended_at.is_(None), deadline <= now).order_by(deadline)
+            query = query.limit(limit - len(found))
+            over = unit.scalars(query.with_for_update(skip_locked=True) if lock else query).all()
+            found |= {session.id: session for session in over}
+            if len(found) >= limit:
+                break
+        return tuple(found.values())
