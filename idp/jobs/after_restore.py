@@ -18,6 +18,7 @@ from idp.audit.trail import Trail
 from idp.factors.models import Credential, SentCode
 from idp.factors.totp import STEP_SECONDS, STEPS_EITHER_SIDE
 from idp.kernel.clock import Clock
+from idp.mail.post import KIND as MAIL
 from idp.oidc.models import AccessToken, AuthorizationCode, RefreshFamily
 from idp.outbox.models import OutboxMessage
 from idp.sessions.lifecycle import Sessions
@@ -86,7 +87,7 @@ def _revoke(unit: Unit, model: type[RefreshFamily] | type[AccessToken], values: 
 
 def _spend_sent_codes(unit: Unit, now: datetime) -> int:
     """Neither taken nor, where their mail still waits, sent."""
-    waiting = OutboxMessage.delivered_at.is_(None), OutboxMessage.expires_at > now
+    waiting = OutboxMessage.kind == MAIL, OutboxMessage.delivered_at.is_(None), OutboxMessage.expires_at > now
     unit.execute(_quietly(update(OutboxMessage).where(*waiting).values(expires_at=now)))
     alive = SentCode.used_at.is_(None), SentCode.expires_at > now
     return _number(unit, update(SentCode).where(*alive).values(used_at=now), SentCode.id)

@@ -129,11 +129,11 @@ def test_code_by_mail_is_spent_and_its_mail_never_leaves(world: World) -> None:
             )
         )
         unit.add(OutboxMessage(kind="mail", expires_at=later, **common))
-        unit.add(OutboxMessage(kind="logout_notice", **common))
+        unit.add(OutboxMessage(kind="logout_notice", expires_at=later, **common))
     assert restore(world).sent_codes == 1
     with world.reading() as unit:
         assert unit.scalars(select(SentCode.used_at)).all() == [now]
-        assert unit.scalars(select(OutboxMessage.expires_at).order_by(OutboxMessage.id)).all() == [now, None]
+        assert unit.scalars(select(OutboxMessage.expires_at).order_by(OutboxMessage.id)).all() == [now, later]
 
 
 def test_what_was_over_already_is_left_alone_and_it_is_told_in_the_trail(world: World) -> None:
