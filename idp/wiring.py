@@ -15,6 +15,7 @@ from idp.admin.clients import Clients
 from idp.admin.logos import Logos
 from idp.admin.organizations import Organizations
 from idp.admin.service_desk import ResetTimes, ServiceDesk
+from idp.admin.sessions import SessionAdministration
 from idp.admin.signing_keys import SigningKeys
 from idp.attempts.budget import Attempts
 from idp.attempts.budget import Limits as AttemptLimits
@@ -26,11 +27,14 @@ from idp.kernel.clock import Clock, SystemClock
 from idp.kernel.envelope import Envelope
 from idp.kernel.secrets import DerivedKeys
 from idp.mail.post import Post
+from idp.oidc.access_token import AccessTokens
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.backchannel_logout import LogoutNotices
+from idp.oidc.introspection import Introspection
 from idp.oidc.keys import Keys
 from idp.oidc.provider import Provider
 from idp.oidc.refresh_token import RefreshTokens
+from idp.oidc.session_activity import SessionActivity
 from idp.oidc.token_issuer import TokenIssuer, TokenLifetimes
 from idp.oidc.userinfo import Userinfo
 from idp.sessions.lifecycle import Sessions
@@ -61,6 +65,8 @@ class Services:
     devices: Devices
     identification: Identification
     provider: Provider
+    introspection: Introspection
+    session_activity: SessionActivity
     userinfo: Userinfo
     flow: Flow
     answers: Answers
@@ -70,6 +76,7 @@ class Services:
     logos: Logos
     accounts: Accounts
     service_desk: ServiceDesk
+    session_administration: SessionAdministration
     correspondence: Correspondence
     clients: Clients
     signing_keys: SigningKeys
@@ -95,7 +102,8 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     refresh_tokens = RefreshTokens(clock, trail, derived_keys, settings.tokens.refresh_rotation_grace)
     lifetimes = TokenLifetimes(settings.tokens.access_token_lifetime, settings.tokens.id_token_lifetime)
     token_issuer = TokenIssuer(clock, keys, sessions, refresh_tokens, settings.issuer, lifetimes)
-    provider = Provider(units, trail, codes, refresh_tokens, token_issuer, sessions, settings.issuer + "/token")
+    provider = Provider(units, trail, codes, refresh_tokens, token_issuer, sessions)
+    access_tokens = AccessTokens(units, clock, keys, settings.issuer)
     passwords = Passwords(settings.passwords)
     password_attempts = Attempts(derived_keys, clock, "password", _attempt_limits(settings, disables=False))
     factor_attempts = Attempts(derived_keys, clock, "second_factor", _attempt_limits(settings, disables=True))
@@ -134,7 +142,9 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         devices=devices,
         identification=identification,
         provider=provider,
-        userinfo=Userinfo(units, clock),
+        introspection=Introspection(units, clock, trail, access_tokens, refresh_tokens, settings.issuer),
+        session_activity=SessionActivity(units, clock, trail, sessions, access_tokens),
+        userinfo=Userinfo(access_tokens),
         flow=flow,
         answers=answers,
         simulation=Simulation(units, factors),
@@ -163,6 +173,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
             },
             times=ResetTimes(settings.second_factor.reset_window, settings.second_factor.reset_undo),
         ),
+        session_administration=SessionAdministration(units, clock, trail, sessions),
         correspondence=correspondence,
         clients=Clients(units, clock, trail),
         signing_keys=SigningKeys(units, clock, envelope),

@@ -184,6 +184,13 @@ class SessionEnded(Event):
 
 
 @dataclass(frozen=True)
+class SessionsEndedByAdministrator(Event):
+    """`actor` ended so many sessions of somebody: one, whose `sid` is named, or all that were live."""
+
+    sessions: int
+
+
+@dataclass(frozen=True)
 class CodeIssued(Event):
     """An authorization code was handed to the client."""
 
@@ -200,10 +207,11 @@ class TokensIssued(Event):
 
 @dataclass(frozen=True)
 class TokenRequestRefused(Event):
-    """The token endpoint answered with an error."""
+    """The token endpoint, or another that servers of clients call, answered with an error."""
 
     error: str
     detail: str
+    endpoint: str = "token"
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,10 @@ authorization_response.py the one writer of responses: query, fragment, form_pos
 authorization_code.py     codes: issued once, redeemed once, by one statement
 refresh_token.py          families of refresh tokens: kept by confidential clients, rotated by public ones
 client_authentication.py  none, client_secret_basic, client_secret_post
+client_endpoint.py        what the servers of clients call: reading, authenticating and refusing them
+access_token.py           access tokens when they come back: opaque or JWT, one statement decides
+session_activity.py       /session/activity and /session/status: applications take part in the 30-minute clock
+introspection.py          what a token is worth at this instant
 provider.py               Authlib assembled: client authentication and grants
 token_issuer.py           TOKENS ARE MINTED HERE: id_token, access_token, refresh_token
 models.py                 codes, tokens, refresh families and keys in the database

@@ -74,6 +74,11 @@ class Client(Base):
         return self.token_endpoint_auth_method == "none"  # noqa: S105 - the name of a method, not a password
 
     @property
+    def gets_jwt_access_tokens(self) -> bool:
+        """True when its access tokens are JWTs (RFC 9068)."""
+        return self.access_token_format == "jwt"  # noqa: S105 - a kind of token, not a password
+
+    @property
     def home(self) -> str | None:
         """Where a person goes back to the application, when the request at hand no longer says it."""
         return self.client_uri or self.initiate_login_uri

@@ -11,7 +11,11 @@ PATHS = {
     "token_endpoint": "/token",
     "userinfo_endpoint": "/userinfo",
     "jwks_uri": "/jwks",
+    "introspection_endpoint": "/introspect",
     "end_session_endpoint": "/end_session",
+    # Our own extension: docs/relying-applications.md.
+    "session_activity_endpoint": "/session/activity",
+    "session_status_endpoint": "/session/status",
 }
 ID_TOKEN_CLAIMS = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash")
 
@@ -27,6 +31,9 @@ def metadata(issuer: str, highest_level: int) -> dict[str, Any]:
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(clients.AUTHENTICATION_METHODS),
+        "introspection_endpoint_auth_methods_supported": [
+            method for method in clients.AUTHENTICATION_METHODS if method != "none"
+        ],
         "code_challenge_methods_supported": ["S256"],
         "scopes_supported": list(clients.SCOPES),
         "claims_supported": list(dict.fromkeys((*ID_TOKEN_CLAIMS, *claims.SUPPORTED))),
@@ -37,5 +44,9 @@ def metadata(issuer: str, highest_level: int) -> dict[str, Any]:
         "claims_parameter_supported": True,
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
         "authorization_response_iss_parameter_supported": True,
     }

@@ -23,6 +23,8 @@ from idp.store.units import UnitsOfWork
 
 ALGORITHMS = ("RS256", "ES256")
 RSA_BITS = 2048
+# `typ` of the header of an access token (RFC 9068 2.1).
+ACCESS_TOKEN = "at+jwt"  # noqa: S105 - a type, not a password
 # Every node knows a new key well before it signs: it reads the table this often, and keys sign later than they are
 # published.
 READ_AGAIN_AFTER = timedelta(seconds=30)
@@ -90,10 +92,18 @@ class Keys:
         return self._fresh().signing[alg]({"alg": alg, "typ": typ}, claims)
 
     def verified_id_token(self, token: str, issuer: str) -> dict[str, Any] | None:
-        """The claims of an ID token that this issuer signed, expired or not; None for everything else.
+        """The claims of an ID token that this issuer signed, expired or not; None for everything else."""
+        claims = self._verified(token, issuer, "JWT")
+        return claims if claims is not None and "auth_time" in claims else None
 
-        Algorithms are pinned, so neither `none` nor a public key used as an HMAC secret passes (RFC 8725 3.1).
-        """
+    def verified_access_token(self, token: str, issuer: str) -> dict[str, Any] | None:
+        """As `verified_id_token`, for an access token (RFC 9068 2.1); `jti` is a string."""
+        claims = self._verified(token, issuer, ACCESS_TOKEN)
+        return claims if claims is not None and isinstance(claims.get("jti"), str) else None
+
+    def _verified(self, token: str, issuer: str, typ: str) -> dict[str, Any] | None:
+        """Algorithms are pinned, so neither `none` nor a public key used as an HMAC secret passes, and a token of one
+        type never stands for another (RFC 8725 3.1 and 3.11)."""
         try:
             decoded = jwt.decode(token, self._fresh().verifying, algorithms=list(ALGORITHMS))
         except (JoseError, ValueError, TypeError, RecursionError):
@@ -101,8 +111,7 @@ class Keys:
             return None
         claims, header = decoded.claims, decoded.header
         # Whatever else a header says (`crit`, `jwk`, `zip`), ours never does.
-        is_ours = set(header) == {"alg", "kid", "typ"} and header["typ"] == "JWT"
-        is_ours = is_ours and claims.get("iss") == issuer and "auth_time" in claims
+        is_ours = set(header) == {"alg", "kid", "typ"} and header["typ"] == typ and claims.get("iss") == issuer
         return claims if is_ours and isinstance(claims.get("sub"), str) else None
 
     def _fresh(self) -> _Known:

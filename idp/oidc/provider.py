@@ -1,8 +1,8 @@
 """Authlib assembled into our token endpoint: client authentication and grants. No Flask here.
 
-    respond(request) -> TokenResponse
-        parameters   single-valued, decoded strictly            (ours)
-        client       one method, the registered one             (Authlib's registry, our readers)
+    respond(request) -> ClientResponse
+        parameters   single-valued, decoded strictly            (client_endpoint)
+        client       one method, the registered one             (client_endpoint)
         grant        authorization_code, refresh_token          (Authlib's dispatch, our transactions)
         tokens       written with the consequence, signed after (token_issuer)
 
@@ -10,8 +10,7 @@ Authlib's own grants save a token before they mark the code; ours mark first, in
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from authlib.oauth2 import OAuth2Error, OAuth2Request
@@ -24,14 +23,12 @@ from authlib.oauth2.rfc6749 import (
     TokenEndpointMixin,
     UnauthorizedClientError,
 )
-from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
-from idp.audit.events import TokenRequestRefused, TokensIssued
+from idp.audit.events import TokensIssued
 from idp.audit.trail import Trail
-from idp.oidc import client_authentication, clients, parameters
 from idp.oidc.authorization_code import AuthorizationCodes
+from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
 from idp.oidc.clients import Client
-from idp.oidc.errors import plain_description
 from idp.oidc.refresh_token import RefreshTokens
 from idp.oidc.token_issuer import Issued, TokenIssuer
 from idp.sessions.lifecycle import Sessions
@@ -40,39 +37,8 @@ from idp.store.units import UnitsOfWork
 # At DEBUG Authlib prints whole token responses.
 logging.getLogger("authlib").setLevel(logging.INFO)
 
-METHODS = list(clients.AUTHENTICATION_METHODS)
-KNOWN_PARAMETERS = (
-    "grant_type",
-    "code",
-    "redirect_uri",
-    "client_id",
-    "client_secret",
-    "client_assertion",
-    "client_assertion_type",
-    "code_verifier",
-    "refresh_token",
-    "scope",
-)
+KNOWN_PARAMETERS = ("grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope")
 NOT_VALID = "the refresh token is not valid for this client, or its session is over"
-NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
-
-
-@dataclass(frozen=True)
-class TokenRequest:
-    """A POST to the token endpoint, as it came."""
-
-    body: bytes
-    content_type: str
-    authorization: str | None
-
-
-@dataclass(frozen=True)
-class TokenResponse:
-    """Status, JSON body and headers (RFC 6749 5)."""
-
-    status: int
-    body: Mapping[str, Any]
-    headers: tuple[tuple[str, str], ...] = ()
 
 
 class UnsupportedGrantType(OAuth2Error):  # type: ignore[misc]
@@ -92,59 +58,35 @@ class Provider:
         refresh_tokens: RefreshTokens,
         token_issuer: TokenIssuer,
         sessions: Sessions,
-        token_endpoint: str,
     ) -> None:
         self.units, self.trail, self.codes, self.refresh_tokens = units, trail, codes, refresh_tokens
-        self.token_issuer, self.sessions, self._token_endpoint = token_issuer, sessions, token_endpoint
+        self.token_issuer, self.sessions = token_issuer, sessions
+        self.endpoint = ClientEndpoint("token", units, trail, KNOWN_PARAMETERS)
         self._server = _Server(self)
 
-    def respond(self, request: TokenRequest) -> TokenResponse:
+    def respond(self, request: ClientRequest) -> ClientResponse:
         """The response of the token endpoint; an error of the specification for every input, never an exception."""
         try:
-            read = self._read(request)
+            read = self.endpoint.oauth2_request(request, self.endpoint.read(request))
+            if read.payload.grant_type is None:
+                raise InvalidRequestError("grant_type is missing")
         except OAuth2Error as error:
-            return self._server.refused(error)
-        response: TokenResponse = self._server.create_token_response(read)
+            return self.endpoint.refused(error)
+        response: ClientResponse = self._server.create_token_response(read)
         return response
 
-    def _read(self, request: TokenRequest) -> OAuth2Request:
-        if request.content_type.partition(";")[0].strip().lower() != "application/x-www-form-urlencoded":
-            raise InvalidRequestError("the body must be application/x-www-form-urlencoded")
-        try:
-            read = parameters.parse(request.body)
-        except parameters.Unreadable as error:
-            raise InvalidRequestError(f"the body cannot be read: {error}") from error
-        for name in KNOWN_PARAMETERS:
-            if read.is_unusable(name):
-                raise InvalidRequestError(f"{name} is sent more than once or is too long")
-            if "\x00" in (read.get(name) or ""):
-                raise InvalidRequestError(f"{name} contains a character that is not allowed")
-        client_authentication.require_one_method(read, request.authorization)
-        headers = {} if request.authorization is None else {"Authorization": request.authorization}
-        oauth2_request = OAuth2Request("POST", self._token_endpoint, headers=headers)
-        oauth2_request.payload = BasicOAuth2Payload({name: value for name, value in read.values.items() if value})
-        if oauth2_request.payload.grant_type is None:
-            raise InvalidRequestError("grant_type is missing")
-        return oauth2_request
-
     def find_client(self, client_id: str) -> Client | None:
-        with self.units.reading() as unit:
-            return clients.find(unit, client_id)
+        return self.endpoint.find_client(client_id)
 
 
 class _Server(AuthorizationServer):  # type: ignore[misc]
-    """Authlib's dispatch, answering with TokenResponse values."""
+    """Authlib's dispatch, answering with ClientResponse values."""
 
     def __init__(self, provider: Provider) -> None:
         super().__init__()
         self.provider = provider
-        for method in METHODS:
-            self.register_client_auth_method(method, getattr(client_authentication, method))
         for grant in (_AuthorizationCodeGrant, _RefreshTokenGrant):
             self.register_grant(grant)
-
-    def query_client(self, client_id: str) -> Client | None:
-        return self.provider.find_client(client_id)
 
     def create_oauth2_request(self, request: OAuth2Request) -> OAuth2Request:
         return request
@@ -159,29 +101,18 @@ class _Server(AuthorizationServer):  # type: ignore[misc]
                 return found
         raise UnsupportedGrantType("this grant_type is not supported")
 
-    def create_token_response(self, request: OAuth2Request | None = None) -> TokenResponse:
+    def create_token_response(self, request: OAuth2Request | None = None) -> ClientResponse:
         try:
             grant = self.get_token_grant(request)
             grant.validate_token_request()
-            return TokenResponse(200, grant.create_token_response(), NO_STORE)
+            return ClientResponse(200, grant.create_token_response())
         except OAuth2Error as error:
-            return self.refused(error, getattr(getattr(request, "client", None), "client_id", None))
-
-    def refused(self, error: OAuth2Error, client_id: str | None = None) -> TokenResponse:
-        status, body, headers = error()
-        description = plain_description(str(body.get("error_description", "")))
-        with self.provider.units.writing() as unit:
-            event = TokenRequestRefused(error=str(error.error), detail=description, client_id=client_id)
-            self.provider.trail.record(unit, event)
-        answer = {"error": error.error} | ({"error_description": description} if description else {})
-        challenge = tuple(pair for pair in headers if pair[0] == "WWW-Authenticate")
-        return TokenResponse(status or 400, answer, NO_STORE + challenge)
+            client_id = getattr(getattr(request, "client", None), "client_id", None)
+            return self.provider.endpoint.refused(error, client_id)
 
 
 class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
     """What both grants share: the client first, then everything else."""
-
-    TOKEN_ENDPOINT_AUTH_METHODS = METHODS
 
     @property
     def provider(self) -> Provider:
@@ -189,22 +120,21 @@ class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         return provider
 
     def validate_token_request(self) -> None:
-        try:
-            client = self.authenticate_token_endpoint_client()
-        except OAuth2Error as error:
-            raise client_authentication.InvalidClient() from error
+        client = self.provider.endpoint.authenticate(self.request)
         self.request.client = client
         if not client.check_grant_type(self.GRANT_TYPE):
             raise UnauthorizedClientError("the client is not registered for this grant_type")
 
     def answer(self, issued: Issued, scope: str) -> dict[str, Any]:
         """The body of a successful response (OIDC Core 3.1.3.3). Signs; no unit of work is open."""
+        client, token_issuer = self.request.client, self.provider.token_issuer
+        access_token = token_issuer.access_token(client, issued)
         answer: dict[str, Any] = {
-            "access_token": issued.access_token,
+            "access_token": access_token,
             "token_type": "Bearer",
             "expires_in": issued.expires_in_seconds,
             "scope": scope,
-            "id_token": self.provider.token_issuer.id_token(self.request.client, issued),
+            "id_token": token_issuer.id_token(client, issued, access_token),
         }
         if issued.refresh_token is not None:
             answer["refresh_token"] = issued.refresh_token

@@ -14,12 +14,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session as Unit
 
+from idp.accounts.models import Account
 from idp.audit.events import RefreshTokenReused
 from idp.audit.trail import Trail
 from idp.kernel.clock import Clock
 from idp.kernel.secrets import DerivedKeys, hash_secret, is_same, random_identifier
 from idp.oidc.authorization_code import Grant, revoke_grant
 from idp.oidc.models import RefreshFamily
+from idp.sessions import idle
+from idp.sessions.models import Session
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,14 @@ class Refreshed:
 
     grant: Grant
     refresh_token: str
+
+
+@dataclass(frozen=True)
+class LiveRefreshToken:
+    """A refresh token that is good now: its family, and whose it is."""
+
+    token: RefreshFamily
+    sub: str
 
 
 class RefreshTokens:
@@ -88,6 +99,27 @@ class RefreshTokens:
         if used is not None:
             return Refreshed(_grant(used), self._token(handle, generation + 1 if rotates else generation))
         return self._used_before(unit, unit.scalars(select(family).where(*mine)).one_or_none(), handle, generation, now)
+
+    def find_live(self, unit: Unit, token: str) -> LiveRefreshToken | None:
+        """What the token stands for, if using it now would yield tokens; it is not used."""
+        presented = self._read(token)
+        if presented is None:
+            return None
+        now = self._clock.now()
+        found = unit.execute(
+            select(RefreshFamily, Account.sub)
+            .join(Account, Account.id == RefreshFamily.account_id)
+            .join(Session, Session.id == RefreshFamily.session_id)
+            .where(
+                RefreshFamily.handle_hash == hash_secret(presented[0]),
+                RefreshFamily.generation == presented[1],
+                RefreshFamily.revoked_at.is_(None),
+                RefreshFamily.expires_at > now,
+                Account.blocked_at.is_(None),
+                idle.live(now),
+            )
+        ).one_or_none()
+        return None if found is None else LiveRefreshToken(*found)
 
     def _used_before(
         self, unit: Unit, family: RefreshFamily | None, handle: str, generation: int, now: datetime

@@ -1,11 +1,12 @@
 """TOKENS ARE MINTED HERE.
 
-    access token    opaque, 256 random bits, stored as a hash; 5 minutes, and never longer than its session lives
+    access token    opaque, 256 random bits, stored as a hash, or a JWT (RFC 9068) with a row all the same; 5 minutes,
+                    and never longer than its session lives
     id token        a JWT signed by the client's algorithm; 5 minutes whatever the deadline: it proves a moment
     refresh token   see `refresh_token`
 
-`issue` writes, inside the unit of work that redeems the code or uses the refresh token; `id_token` signs, outside of
-it.
+`issue` writes, inside the unit of work that redeems the code or uses the refresh token; `access_token` and `id_token`
+sign, outside of it.
 """
 
 from dataclasses import dataclass
@@ -21,9 +22,10 @@ from idp.kernel.clock import Clock, whole_seconds
 from idp.kernel.levels import AcrValues
 from idp.kernel.secrets import hash_secret, random_token
 from idp.oidc import claims
+from idp.oidc.access_token import key_of_jwt
 from idp.oidc.authorization_code import Grant
 from idp.oidc.clients import Client
-from idp.oidc.keys import Keys
+from idp.oidc.keys import ACCESS_TOKEN, Keys
 from idp.oidc.models import AccessToken
 from idp.oidc.refresh_token import RefreshTokens
 from idp.sessions import idle
@@ -41,9 +43,9 @@ class TokenLifetimes:
 
 @dataclass(frozen=True)
 class Issued:
-    """What was written, and what the ID token is to say."""
+    """What was written, and what the tokens are to say. `secret` is an opaque access token, or the `jti` of a JWT."""
 
-    access_token: str
+    secret: str
     expires_in_seconds: int
     refresh_token: str | None
     grant: Grant
@@ -84,10 +86,10 @@ class TokenIssuer:
         if left < 1 or min(session.level, grant.level) < (client.minimum_acr or 0):
             return None
         lifetime = min(self._lifetimes.access_token, timedelta(seconds=left))
-        access_token = random_token()
+        secret = random_token()
         unit.execute(
             insert(AccessToken).values(
-                token_hash=hash_secret(access_token),
+                token_hash=key_of_jwt(secret) if client.gets_jwt_access_tokens else hash_secret(secret),
                 grant_id=grant.grant_id,
                 client_id=client.client_id,
                 account_id=account.id,
@@ -102,9 +104,32 @@ class TokenIssuer:
         if starts_family and refresh_token is None and client.check_grant_type("refresh_token"):
             refresh_token = self._refresh_tokens.start(unit, grant, session.absolute_ends_at)
         seconds = lifetime // timedelta(seconds=1)
-        return Issued(access_token, seconds, refresh_token, grant, account, session, now)
+        return Issued(secret, seconds, refresh_token, grant, account, session, now)
 
-    def id_token(self, client: Client, issued: Issued) -> str:
+    def access_token(self, client: Client, issued: Issued) -> str:
+        """The access token itself, as the client is registered: opaque, or a signed JWT (RFC 9068 2.2).
+
+        Its audience is this provider as long as no other resource is named (RFC 9068 3).
+        """
+        if not client.gets_jwt_access_tokens:
+            return issued.secret
+        grant, issued_at = issued.grant, whole_seconds(issued.issued_at)
+        payload: dict[str, Any] = {
+            "iss": self._issuer,
+            "sub": issued.account.sub,
+            "aud": self._issuer,
+            "client_id": client.client_id,
+            "iat": issued_at,
+            "exp": issued_at + issued.expires_in_seconds,
+            "jti": issued.secret,
+            "scope": grant.scope,
+            "auth_time": whole_seconds(grant.auth_time),
+            "acr": self._acr.stated(grant.requested_acr, grant.level),
+            "amr": grant.amr,
+        }
+        return self._keys.sign(client.id_token_signed_response_alg, payload, ACCESS_TOKEN)
+
+    def id_token(self, client: Client, issued: Issued, access_token: str) -> str:
         """The signed ID token (OIDC Core 2, 3.1.3.6). `sid` is the session's public name (Back-Channel Logout 2.1)."""
         grant, alg = issued.grant, client.id_token_signed_response_alg
         issued_at = whole_seconds(issued.issued_at)
@@ -119,7 +144,7 @@ class TokenIssuer:
             "acr": self._acr.stated(grant.requested_acr, grant.level),
             "amr": grant.amr,
             "sid": issued.session.sid,
-            "at_hash": create_half_hash(issued.access_token, alg).decode(),
+            "at_hash": create_half_hash(access_token, alg).decode(),
         }
         if grant.nonce is not None:
             payload["nonce"] = grant.nonce

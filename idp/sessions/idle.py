@@ -23,6 +23,9 @@ from sqlalchemy import ColumnElement, and_
 
 from idp.sessions.models import Session
 
+# Refreshes and reports arrive in bursts; a row need not be written for each. A session ends at most this much early.
+COALESCE = timedelta(seconds=15)
+
 
 def is_live(session: Session, now: datetime) -> bool:
     """True while nothing ended the session and neither limit is reached; exactly at a limit it is over."""
@@ -44,6 +47,16 @@ def end_reason(session: Session, now: datetime) -> str | None:
 def live(now: datetime) -> ColumnElement[bool]:
     """`is_live` as a condition for a statement, so that the database decides at the boundary."""
     return and_(Session.ended_at.is_(None), Session.idle_ends_at > now, Session.absolute_ends_at > now)
+
+
+def is_worth_writing(session: Session, at: datetime) -> bool:
+    """True when a report or refresh of this moment would move the clock by enough."""
+    return at - session.last_activity_at >= coalesced(session)
+
+
+def coalesced(session: Session) -> timedelta:
+    """How far apart two reports or refreshes are at least to be both written: less where the time-out is short."""
+    return min(COALESCE, session.idle_timeout / 20)
 
 
 def moved_by_activity(session: Session, now: datetime) -> dict[str, datetime]:

@@ -4,7 +4,7 @@ open             only `signin.flow` calls it, when no authentication prompt is d
 reauthenticate   the same account proved itself again: same `sid`, new secret, never a lower level
 password_asked   its password alone was right again, where the session answers all the rest
 load_live        the only reader that pages, protocol and administration may use
-touch            something happened
+touch            something happened; also `touch_by_refresh`, and `report`: a client says so
 join             a client received its first tokens in this session
 end              the only road by which a session ends: end, audit event and one notice per client, together
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session as Unit
 
 from idp.audit.events import SessionEnded, SessionOpened, SessionReauthenticated
@@ -24,9 +24,6 @@ from idp.kernel.secrets import hash_secret, random_identifier, random_token
 from idp.sessions import idle
 from idp.sessions.models import Participation, Session
 from idp.store.dialects import insert_or
-
-# Refreshes arrive in bursts; a row need not be written for each.
-COALESCE = timedelta(seconds=15)
 
 EndReason = Literal[
     "idle",
@@ -181,6 +178,14 @@ class Sessions:
         query = select(Session).where(Session.id == session_id, idle.live(self._clock.now()))
         return unit.scalars(query.with_for_update() if lock else query).one_or_none()
 
+    def load_live_of_client(self, unit: Unit, sid: str | None, client_id: str) -> Session | None:
+        """The live session with this public name, if the client takes part in it; to all others it does not exist."""
+        if not sid:
+            return None
+        takes_part = exists().where(Participation.session_id == Session.id, Participation.client_id == client_id)
+        query = select(Session).where(Session.sid == sid, idle.live(self._clock.now()), takes_part)
+        return unit.scalars(query).one_or_none()
+
     def idle_session(self, unit: Unit, secret: str | None) -> Session | None:
         """The session of this cookie, if it is over because nothing happened in it: to tell the person so."""
         query = select(Session).where(Session.secret_hash == hash_secret(secret or ""))
@@ -193,21 +198,36 @@ class Sessions:
     def touch(self, unit: Unit, session: Session) -> bool:
         """Something happened now, if the session is still live; False when it is over and stays so."""
         now = self._clock.now()
-        touched = unit.execute(
-            update(Session)
-            .where(Session.id == session.id, idle.live(now), Session.last_activity_at <= now)
-            .values(**idle.moved_by_activity(session, now))
-            .returning(Session.id)
-        )
-        return touched.one_or_none() is not None
+        return self._extend(unit, session, now, now)
 
     def touch_by_refresh(self, unit: Unit, session_id: int | None) -> None:
         """A refresh counted as activity: written at most once in 15 seconds, never later than the truth."""
         now = self._clock.now()
         session = self.load_live_by_id(unit, session_id)
-        if session is not None and now - session.last_activity_at >= COALESCE:
-            self.touch(unit, session)
+        if session is not None and idle.is_worth_writing(session, now):
+            self._extend(unit, session, now, now, idle.coalesced(session))
             unit.refresh(session)
+
+    def report(self, unit: Unit, session: Session, at: datetime) -> bool:
+        """Its person did something at this moment, as a client says, if the session is still live now.
+
+        A moment in the future is now, one before the last known activity changes nothing (False). Written at most once
+        in 15 seconds, so a session may end that much early, and never late.
+        """
+        now = self._clock.now()
+        return self._extend(unit, session, min(at, now), now, idle.coalesced(session))
+
+    def _extend(
+        self, unit: Unit, session: Session, at: datetime, now: datetime, at_least: timedelta = timedelta(0)
+    ) -> bool:
+        """THE ONE STATEMENT that moves the clock: only of a session that is live now, and only forward."""
+        extended = unit.execute(
+            update(Session)
+            .where(Session.id == session.id, idle.live(now), Session.last_activity_at <= at - at_least)
+            .values(**idle.moved_by_activity(session, at))
+            .returning(Session.id)
+        )
+        return extended.one_or_none() is not None
 
     def join(self, unit: Unit, session_id: int, client_id: str) -> None:
         """The client takes part in the session from its first tokens on, and will be told when it ends."""

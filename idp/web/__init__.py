@@ -5,7 +5,8 @@ signin.py         /s/<id>/<prompt>: one door for all prompts; restart, leave
 screens.py        SCREENS: prompt -> the page it shows
 front_channel.py  requests through the browser: read strictly, POST led to GET
 responses.py      authorization responses as redirect, hand-off page or form
-token.py userinfo.py discovery.py end_session.py health.py home.py
+client_requests.py  requests of clients' servers, answered as JSON
+token.py session_activity.py userinfo.py discovery.py end_session.py health.py home.py
 cookies.py        names and attributes of every cookie
 csrf.py           the token in every form
 appearance.py     the frame of an organisation's pages; its stylesheet and logo

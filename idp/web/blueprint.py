@@ -3,12 +3,26 @@
 from flask import Blueprint, request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
-from idp.web import appearance, authorize, discovery, end_session, health, home, signin, token, userinfo
+from idp.web import (
+    appearance,
+    authorize,
+    discovery,
+    end_session,
+    health,
+    home,
+    session_activity,
+    signin,
+    token,
+    userinfo,
+)
 
 ROUTES = (
     ("/authorize", "authorize", authorize.authorize, ("GET",)),
     ("/authorize", "authorize_post", authorize.authorize_post, ("POST",)),
     ("/token", "token", token.token, ("POST",)),
+    ("/introspect", "introspect", token.introspect, ("POST",)),
+    ("/session/activity", "session_activity", session_activity.activity, ("POST",)),
+    ("/session/status", "session_status", session_activity.status, ("GET", "POST")),
     ("/userinfo", "userinfo", userinfo.userinfo, ("GET", "POST")),
     ("/jwks", "jwks", discovery.jwks, ("GET",)),
     ("/.well-known/openid-configuration", "openid_configuration", discovery.openid_configuration, ("GET",)),

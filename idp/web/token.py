@@ -1,17 +1,16 @@
-"""The token endpoint (RFC 6749 3.2)."""
+"""The token endpoint (RFC 6749 3.2) and the introspection endpoint (RFC 7662 2)."""
 
-from flask import Response, jsonify, request
+from flask import Response
 
-from idp.oidc.provider import TokenRequest
+from idp.web.client_requests import answered, client_request
 from idp.web.use_cases import use_cases
 
 
 def token() -> Response:
     """POST only; what comes in and goes out is decided in `oidc.provider`."""
-    answer = use_cases().provider.respond(
-        TokenRequest(request.get_data(cache=False), request.content_type or "", request.headers.get("Authorization"))
-    )
-    response: Response = jsonify(answer.body)
-    response.status_code = answer.status
-    response.headers.update(answer.headers)
-    return response
+    return answered(use_cases().provider.respond(client_request()))
+
+
+def introspect() -> Response:
+    """POST only; decided in `oidc.introspection`."""
+    return answered(use_cases().introspection.respond(client_request()))

@@ -8,8 +8,10 @@ from idp.audit.trail import Trail
 from idp.kernel.clock import Clock
 from idp.kernel.envelope import Envelope
 from idp.kernel.secrets import DerivedKeys
+from idp.oidc.introspection import Introspection
 from idp.oidc.keys import Keys
 from idp.oidc.provider import Provider
+from idp.oidc.session_activity import SessionActivity
 from idp.oidc.userinfo import Userinfo
 from idp.settings import Settings
 from idp.signin.answers.door import Answers
@@ -37,6 +39,10 @@ class UseCases(Protocol):
     def keys(self) -> Keys: ...
     @property
     def provider(self) -> Provider: ...
+    @property
+    def introspection(self) -> Introspection: ...
+    @property
+    def session_activity(self) -> SessionActivity: ...
     @property
     def userinfo(self) -> Userinfo: ...
     @property

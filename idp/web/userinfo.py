@@ -3,7 +3,8 @@
 from flask import Response, jsonify, request
 
 from idp.oidc import parameters
-from idp.oidc.userinfo import BearerError, bearer_token
+from idp.oidc.access_token import BearerError, bearer_token
+from idp.web.client_requests import challenged
 from idp.web.use_cases import use_cases
 
 
@@ -13,10 +14,7 @@ def userinfo() -> Response:
         token = bearer_token(request.headers.get("Authorization"), _in_body(), request.args.get("access_token"))
         claims = use_cases().userinfo.respond(token)
     except BearerError as error:
-        refused: Response = jsonify({"error": error.error} if error.error else {})
-        refused.status_code = error.status
-        refused.headers["WWW-Authenticate"] = error.challenge
-        return refused
+        return challenged(error, "userinfo")
     response: Response = jsonify(claims)
     return response
 

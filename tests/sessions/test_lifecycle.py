@@ -10,7 +10,8 @@ from idp.audit.events import SessionEnded, SessionOpened, SessionReauthenticated
 from idp.audit.trail import AuditEvent, events
 from idp.kernel.clock import FixedClock
 from idp.outbox.models import OutboxMessage
-from idp.sessions.lifecycle import COALESCE, Opened, Proven
+from idp.sessions.idle import COALESCE
+from idp.sessions.lifecycle import Opened, Proven
 from idp.sessions.models import Session
 from idp.wiring import Services
 from tests.conftest import START

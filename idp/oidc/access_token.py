@@ -1,0 +1,106 @@
+"""Access tokens when they come back to our own endpoints (RFC 6750).
+
+    opaque   256 random bits; the hash of the token is the key of its row
+    jwt      RFC 9068; the hash of its `jti` is, once the signature is verified
+
+Whatever a token looks like, one statement decides: token, account and session must all be good at this very instant.
+What a JWT says about its own end is for others.
+"""
+
+from dataclasses import dataclass
+
+from sqlalchemy import select
+
+from idp.accounts.models import Account
+from idp.kernel.clock import Clock
+from idp.kernel.errors import ProtocolError
+from idp.kernel.secrets import hash_secret
+from idp.oidc.keys import Keys
+from idp.oidc.models import AccessToken
+from idp.sessions import idle
+from idp.sessions.models import Session
+from idp.store.units import UnitsOfWork
+
+
+class BearerError(ProtocolError):
+    """401, 403 or 400 with a `WWW-Authenticate: Bearer` challenge (RFC 6750 3)."""
+
+    def __init__(self, status: int, error: str, description: str) -> None:
+        super().__init__(error, description)
+        self.status = status
+
+    def challenge(self, realm: str) -> str:
+        """The header's value. Without any credentials it names no error (RFC 6750 3.1)."""
+        if not self.error:
+            return f'Bearer realm="{realm}"'
+        return f'Bearer realm="{realm}", error="{self.error}", error_description="{self.description}"'
+
+
+INVALID_TOKEN = (401, "invalid_token", "the access token is unknown, expired or revoked")
+
+
+@dataclass(frozen=True)
+class LiveAccessToken:
+    """An access token that is good now, whose it is, and the session that it lives in."""
+
+    token: AccessToken
+    account: Account
+    session: Session
+
+
+def bearer_token(authorization: str | None, in_body: str | None, in_query: str | None) -> str:
+    """The one access token of a request. Raises BearerError for none, several, or one in the query (RFC 9700 4.3.2)."""
+    in_header = in_authorization(authorization)
+    if in_query is not None:
+        raise BearerError(400, "invalid_request", "an access token does not belong into the query")
+    if in_header is not None and in_body is not None:
+        raise BearerError(400, "invalid_request", "the access token was sent more than once")
+    token = in_header if in_header is not None else in_body
+    if not token:
+        raise BearerError(401, "", "")
+    return token
+
+
+def in_authorization(authorization: str | None) -> str | None:
+    """What follows `Bearer` in the header; None when another scheme or none is used."""
+    scheme, _, credentials = (authorization or "").partition(" ")
+    return credentials.strip() if scheme.lower() == "bearer" else None
+
+
+def key_of_jwt(jti: str) -> bytes:
+    """The key of the row of a JWT access token. Its `jti`, which everybody can read, is no token by itself."""
+    return hash_secret(f"jti {jti}")
+
+
+class AccessTokens:
+    """Finds what a presented access token stands for."""
+
+    def __init__(self, units: UnitsOfWork, clock: Clock, keys: Keys, issuer: str) -> None:
+        self._units, self._clock, self._keys, self._issuer = units, clock, keys, issuer
+
+    def find(self, presented: str) -> LiveAccessToken | None:
+        """What the token stands for; None from the very instant at which it or its session is over."""
+        key = self._key_of(presented)
+        if key is None:
+            return None
+        with self._units.reading() as unit:
+            now = self._clock.now()
+            found = unit.execute(
+                select(AccessToken, Account, Session)
+                .join(Account, Account.id == AccessToken.account_id)
+                .join(Session, Session.id == AccessToken.session_id)
+                .where(
+                    AccessToken.token_hash == key,
+                    AccessToken.revoked_at.is_(None),
+                    AccessToken.expires_at > now,
+                    Account.blocked_at.is_(None),
+                    idle.live(now),
+                )
+            ).one_or_none()
+            return None if found is None else LiveAccessToken(*found)
+
+    def _key_of(self, presented: str) -> bytes | None:
+        if "." not in presented:  # no character of base64url, which opaque tokens are written in
+            return hash_secret(presented)
+        claims = self._keys.verified_access_token(presented, self._issuer)
+        return None if claims is None else key_of_jwt(claims["jti"])

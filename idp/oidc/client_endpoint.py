@@ -1,0 +1,116 @@
+"""What the servers of clients call: how such a request is read, who sent it, and how it is refused. No Flask here.
+
+read           parameters single-valued, decoded strictly
+authenticate   one method, the registered one         (Authlib's registry, our readers)
+refused        the error as the specification has it, and in the audit trail
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from authlib.oauth2 import OAuth2Error, OAuth2Request
+from authlib.oauth2.rfc6749 import ClientAuthentication, InvalidRequestError
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+
+from idp.audit.events import TokenRequestRefused
+from idp.audit.trail import Trail
+from idp.oidc import client_authentication, clients, parameters
+from idp.oidc.clients import Client
+from idp.oidc.errors import plain_description
+from idp.oidc.parameters import Parameters
+from idp.store.units import UnitsOfWork
+
+METHODS = list(clients.AUTHENTICATION_METHODS)
+CREDENTIALS = ("client_id", "client_secret", "client_assertion", "client_assertion_type")
+NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
+FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True)
+class ClientRequest:
+    """A request as it came: `encoded` is the form body, or the query of a GET; `content_type` is None for a GET."""
+
+    encoded: bytes
+    content_type: str | None
+    authorization: str | None
+
+
+@dataclass(frozen=True)
+class ClientResponse:
+    """Status, JSON body and headers (RFC 6749 5)."""
+
+    status: int
+    body: Mapping[str, Any]
+    headers: tuple[tuple[str, str], ...] = NO_STORE
+
+
+class ClientEndpoint:
+    """Reads and refuses the requests of clients to the endpoint of this name."""
+
+    def __init__(self, name: str, units: UnitsOfWork, trail: Trail, known_parameters: Sequence[str]) -> None:
+        self._name, self._units, self._trail = name, units, trail
+        self._known_parameters = (*CREDENTIALS, *known_parameters)
+        self._authentication = ClientAuthentication(self.find_client)
+        for method in METHODS:
+            self._authentication.register(method, getattr(client_authentication, method))
+
+    def read(self, request: ClientRequest) -> Parameters:
+        """The parameters. Raises InvalidRequestError for a body that is no form, and for a known one sent twice."""
+        if request.content_type is not None and request.content_type.partition(";")[0].strip().lower() != FORM:
+            raise InvalidRequestError(f"the body must be {FORM}")
+        try:
+            read = parameters.parse(request.encoded)
+        except parameters.Unreadable as error:
+            raise InvalidRequestError(f"the parameters cannot be read: {error}") from error
+        for name in self._known_parameters:
+            if read.is_unusable(name):
+                raise InvalidRequestError(f"{name} is sent more than once or is too long")
+            if "\x00" in (read.get(name) or ""):
+                raise InvalidRequestError(f"{name} contains a character that is not allowed")
+        if request.content_type is None and ({"client_secret", "client_assertion"} & set(read.values)):
+            # RFC 6749 2.3.1: never in the request URI, which ends up in logs.
+            raise InvalidRequestError("client credentials do not belong into the query")
+        return read
+
+    def oauth2_request(self, request: ClientRequest, read: Parameters) -> OAuth2Request:
+        """The request as Authlib takes it. Raises InvalidRequestError when the client authenticates in two ways."""
+        client_authentication.require_one_method(read, request.authorization)
+        headers = {} if request.authorization is None else {"Authorization": request.authorization}
+        # Nothing reads the address; Authlib only wants one that is secure. Ours is where the proxy before us says.
+        made = OAuth2Request("POST", f"https://{self._name}", headers=headers)
+        made.payload = BasicOAuth2Payload({name: value for name, value in read.values.items() if value})
+        return made
+
+    def authenticate(self, request: OAuth2Request) -> Client:
+        """The client that sent it, authenticated as it is registered. Raises InvalidClient."""
+        try:
+            client: Client = self._authentication(request, METHODS)
+        except OAuth2Error as error:
+            raise client_authentication.InvalidClient() from error
+        return client
+
+    def confidential_client(self, request: ClientRequest, read: Parameters) -> Client:
+        """As `authenticate`; InvalidClient also for one that proved nothing because it keeps no secret."""
+        client = self.authenticate(self.oauth2_request(request, read))
+        if client.is_public:
+            raise client_authentication.InvalidClient()
+        return client
+
+    def refused(self, error: OAuth2Error, client_id: str | None = None) -> ClientResponse:
+        """The error response (RFC 6749 5.2), recorded."""
+        status, body, headers = error()
+        description = plain_description(str(body.get("error_description", "")))
+        with self._units.writing() as unit:
+            event = TokenRequestRefused(
+                error=str(error.error), detail=description, endpoint=self._name, client_id=client_id
+            )
+            self._trail.record(unit, event)
+        answer = {"error": error.error} | ({"error_description": description} if description else {})
+        challenge = tuple(pair for pair in headers if pair[0] == "WWW-Authenticate")
+        return ClientResponse(status or 400, answer, NO_STORE + challenge)
+
+    def find_client(self, client_id: str) -> Client | None:
+        """The client with exactly this identifier."""
+        with self._units.reading() as unit:
+            return clients.find(unit, client_id)

@@ -1,0 +1,29 @@
+"""What the servers of clients send, and what they are answered."""
+
+from flask import Response, jsonify, request
+
+from idp.oidc.access_token import BearerError
+from idp.oidc.client_endpoint import ClientRequest, ClientResponse
+
+
+def client_request() -> ClientRequest:
+    """The request at hand, as it came."""
+    is_get = request.method == "GET"
+    encoded = request.query_string if is_get else request.get_data(cache=False)
+    return ClientRequest(encoded, None if is_get else request.content_type or "", request.headers.get("Authorization"))
+
+
+def answered(answer: ClientResponse) -> Response:
+    """The answer as JSON."""
+    response: Response = jsonify(answer.body)
+    response.status_code = answer.status
+    response.headers.update(answer.headers)
+    return response
+
+
+def challenged(error: BearerError, realm: str) -> Response:
+    """The challenge for an access token that is missing or not good (RFC 6750 3)."""
+    response: Response = jsonify({"error": error.error} if error.error else {})
+    response.status_code = error.status
+    response.headers["WWW-Authenticate"] = error.challenge(realm)
+    return response
