@@ -19,7 +19,7 @@ Layers, each seeing only those below it:
     accounts factors sessions consents
     attempts audit mail
     outbox
-    store   settings
+    store   settings   egress
     texts
     kernel
 """
