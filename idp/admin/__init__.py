@@ -5,6 +5,7 @@
     logos.py           Logos: set, remove, list; every picture is drawn anew
     accounts.py        Accounts: add, set, set a password, block, unblock, list, show
     service_desk.py    ServiceDesk: reset and undo, lift a wait, extend, show
+    sessions.py        SessionAdministration: list, show with its receipts, end one or all of an account
     extensions.py      when somebody may be given a later last day for postponing
     clients.py         Clients: register, list, show
     signing_keys.py    SigningKeys: the keys that must exist before anything is signed

@@ -9,6 +9,7 @@
     appearance.py       org set-logo, and the options of org set about colour, privacy statement and texts
     campaign.py         campaign simulate: who would meet what on a day
     service_desk.py     user show, reset, undo-reset, lift-wait, extend, set, block, unblock
+    sessions.py         session list, session show, session end
     audit.py            audit list, audit verify, audit head
     outbox.py           outbox list, outbox retry
     logs.py             what is written to standard error, for machines or for people

@@ -2,6 +2,7 @@
 
 import json
 import os
+import pwd
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -83,11 +84,24 @@ class State:
 
     def tell_one(self, row: Mapping[str, Any]) -> None:
         """One result, with all its fields."""
-        widest = max(map(len, row))
-        self.tell(row, "\n".join(f"{name:<{widest}}  {_shown(value)}" for name, value in row.items()))
+        self.tell(row, _fields(row))
+
+    def tell_with_rows(
+        self, row: Mapping[str, Any], name: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], nothing: str
+    ) -> None:
+        """One result, and what belongs to it below; as JSON those rows are its field `name`."""
+        self.tell({**row, name: list(rows)}, f"{_fields(row)}\n\n{_table(rows, columns) if rows else nothing}")
 
 
 pass_state = click.make_pass_decorator(State)
+
+
+def who_you_are() -> str:
+    """The name of this process's user in the operating system, or its number where it has no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def require_migrated(settings: Settings) -> None:
@@ -155,6 +169,11 @@ def _shown(value: object) -> str:
     if isinstance(value, dict):
         return " ".join(f"{name}={_shown(each)}" for name, each in value.items())
     return str(value if isinstance(value, str | int) else _plain(value))
+
+
+def _fields(row: Mapping[str, Any]) -> str:
+    widest = max(map(len, row))
+    return "\n".join(f"{name:<{widest}}  {_shown(value)}" for name, value in row.items())
 
 
 def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from idp.cli.campaign import campaign
 from idp.cli.outbox import outbox
 from idp.cli.service_desk import user
 from idp.cli.serving import serve, worker
+from idp.cli.sessions import session
 from idp.cli.set_up import database, init
 from idp.kernel.errors import Misconfigured
 from idp.settings import Settings
@@ -102,5 +103,5 @@ def _database_state(settings: Settings) -> str:
     return f"the database {shown} is up to date."
 
 
-for each in (init, serve, worker, database, org, user, client, keys, campaign, audit, outbox):
+for each in (init, serve, worker, database, org, user, client, keys, campaign, session, audit, outbox):
     main.add_command(each)

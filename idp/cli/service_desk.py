@@ -4,8 +4,6 @@ A thin face of `admin.service_desk` and `admin.accounts`. Whoever types the comm
 reason and actor are kept in the audit trail.
 """
 
-import os
-import pwd
 from collections.abc import Callable
 from datetime import date
 from typing import Any, TypeVar
@@ -15,7 +13,7 @@ import click
 from idp.admin.accounts import EnrolledMethod
 from idp.admin.service_desk import KINDS, Kind, ShownPerson
 from idp.cli.administration import account_row, user
-from idp.cli.base import State, pass_state
+from idp.cli.base import State, pass_state, who_you_are
 from idp.cli.values import CLEARED, DATE, TEXT, given
 from idp.kernel.clock import Clock
 from idp.wiring import Services
@@ -26,17 +24,9 @@ __all__ = ["user"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _who_you_are() -> str:
-    """The name of this process's user in the operating system, or its number where it has no name."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return f"uid {os.getuid()}"
-
-
 def _person(command: F) -> F:
     command = click.option(
-        "--actor", default=_who_you_are, show_default="your name on this machine", help="Who is at the desk."
+        "--actor", default=who_you_are, show_default="your name on this machine", help="Who is at the desk."
     )(command)
     return click.argument("code")(click.argument("username")(command))
 
