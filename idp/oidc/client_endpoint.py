@@ -57,7 +57,9 @@ class ClientEndpoint:
 
     def read(self, request: ClientRequest) -> Parameters:
         """The parameters. Raises InvalidRequestError for a body that is no form, and for a known one sent twice."""
-        if request.content_type is not None and request.content_type.partition(";")[0].strip().lower() != FORM:
+        media_type = (request.content_type or "").partition(";")[0].strip().lower()
+        has_body = request.content_type is not None and (request.encoded or media_type)
+        if has_body and media_type != FORM:
             raise InvalidRequestError(f"the body must be {FORM}")
         try:
             read = parameters.parse(request.encoded)

@@ -167,6 +167,10 @@ class RelyingParty:
 
     def token(self, data: Mapping[str, Parameter], headers: Mapping[str, str] | None = None) -> TestResponse:
         """A POST to the token endpoint with the client's own authentication; `headers` replace it."""
+        return self.post("/token", data, headers)
+
+    def post(self, path: str, data: Mapping[str, Parameter], headers: Mapping[str, str] | None = None) -> TestResponse:
+        """A POST to an endpoint for clients with the client's own authentication; `headers` replace it."""
         if headers is None:
             headers = {}
             if self.authentication == "client_secret_basic":
@@ -175,7 +179,7 @@ class RelyingParty:
                 data = {"client_id": self.client_id, "client_secret": self.secret, **data}
             else:
                 data = {"client_id": self.client_id, **data}
-        return self.provider.post("/token", form_encoded(data), headers)
+        return self.provider.post(path, form_encoded(data), headers)
 
     def code_request(self, code: str, /, **changes: Parameter) -> dict[str, Parameter]:
         """The body of the token request for a code."""

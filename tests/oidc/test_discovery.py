@@ -67,7 +67,10 @@ def test_every_endpoint_is_where_it_says(provider: Provider, metadata: dict[str,
         "token_endpoint": 405,
         "userinfo_endpoint": 401,
         "jwks_uri": 200,
+        "introspection_endpoint": 405,
         "end_session_endpoint": 200,
+        "session_activity_endpoint": 405,
+        "session_status_endpoint": 401,
     }
     assert provider.get(path).status_code == expected[name]
 
@@ -175,6 +178,9 @@ def test_capability_that_is_said_to_be_there_is(provider: Provider, party: Relyi
     if value == "claims_parameter_supported":
         tokens = party.signed_in(scope="openid", claims='{"userinfo": {"name": null}}')
         assert body(provider.userinfo(tokens["access_token"]))["name"]
+    elif value.startswith(("backchannel_logout", "frontchannel_logout")):
+        # The sid that notices name is in the ID token (Back-Channel Logout 2.1); the notices have tests of their own.
+        assert provider.claims(party.signed_in()["id_token"])["sid"]
     else:
         assert value == "authorization_response_iss_parameter_supported"
         assert provider.browser().silent(party).values["iss"] == provider.issuer
@@ -267,7 +273,6 @@ def test_prompt_that_is_not_advertised_is_refused(
     "endpoint",
     [
         "registration_endpoint",
-        "introspection_endpoint",
         "revocation_endpoint",
         "device_authorization_endpoint",
         "pushed_authorization_request_endpoint",

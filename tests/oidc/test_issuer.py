@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from idp import create_app
 from idp.kernel.clock import FixedClock
+from idp.oidc import discovery
 from tests.conftest import START, dispose, make_settings
 from tests.factories import Factories
 from tests.oidc.journeys import Answer, Provider, basic, body, form_encoded
@@ -58,7 +59,7 @@ def test_configuration_stands_below_the_issuer_and_nowhere_else(below: Provider)
     metadata = body(below.get("/.well-known/openid-configuration"))
     assert metadata["issuer"] == below.issuer
     addresses = [value for name, value in metadata.items() if name.endswith(("_endpoint", "_uri"))]
-    assert len(addresses) == 5
+    assert len(addresses) == len(discovery.PATHS)
     assert all(address.startswith(below.issuer + "/") for address in addresses)
     root = below.app.test_client()
     for path in ("/.well-known/openid-configuration", "/authorize", "/token", "/jwks", "/health/live", "/"):
