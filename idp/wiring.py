@@ -16,7 +16,6 @@ from idp.admin.logos import Logos
 from idp.admin.organizations import Organizations
 from idp.admin.service_desk import ResetTimes, ServiceDesk
 from idp.admin.sessions import SessionAdministration
-from idp.admin.sessions import SessionAdministration
 from idp.admin.signing_keys import SigningKeys
 from idp.attempts.budget import Attempts
 from idp.attempts.budget import Limits as AttemptLimits
@@ -77,7 +76,6 @@ class Services:
     logos: Logos
     accounts: Accounts
     service_desk: ServiceDesk
-    session_administration: SessionAdministration
     session_administration: SessionAdministration
     correspondence: Correspondence
     clients: Clients
@@ -175,7 +173,6 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
             },
             times=ResetTimes(settings.second_factor.reset_window, settings.second_factor.reset_undo),
         ),
-        session_administration=SessionAdministration(units, clock, trail, sessions),
         session_administration=SessionAdministration(units, clock, trail, sessions),
         correspondence=correspondence,
         clients=Clients(units, clock, trail),
