@@ -55,7 +55,7 @@ class SessionWithReceipts:
 class Ended:
     """What ending came to: the sessions that were live until now, and what their applications hear.
 
-    `told` applications have a notice on its way, `untold` have no address at which they could be told.
+    `told` applications have a notice on its way, `untold` cannot be told: they have no address for it, or are gone.
     """
 
     sids: Sequence[str]
@@ -132,8 +132,8 @@ class SessionAdministration:
                 actor=actor,
             )
             self._trail.record(unit, event)
-        untold = outcomes.count("no address")
-        return Ended(ended, len(outcomes) - untold, untold)
+        told = outcomes.count("waiting")
+        return Ended(ended, told, len(outcomes) - told)
 
 
 def _shown() -> Select[Session, Account, int]:

@@ -78,7 +78,7 @@ def end(state: State, /, sid: str | None, code: str | None, username: str | None
         else:
             ended = administration.end_all_of(code or "", username or "", actor=actor)
             sentence = _ended_all(ended)
-    data = {"ended": list(ended.sids), "applications_told": ended.told, "applications_without_address": ended.untold}
+    data = {"ended": list(ended.sids), "applications_told": ended.told, "applications_not_told": ended.untold}
     state.tell(data, sentence)
 
 
@@ -137,7 +137,7 @@ def _who_is_told(ended: Ended) -> str:
     if not ended.told and not ended.untold:
         return "No application took part in it." if len(ended.sids) == 1 else "No application took part in them."
     told = f"{ended.told} {'application is' if ended.told == 1 else 'applications are'} being told"
-    return f"{told}." if not ended.untold else f"{told}; {ended.untold} cannot be told: no address."
+    return f"{told}." if not ended.untold else f"{told}; {ended.untold} cannot be told: no address for it."
 
 
 def _was_over(shown: ShownSession) -> str:

@@ -11,7 +11,8 @@
     sent_codes             two days after they expire: how many were sent in a day decides whether another one is
     known_devices          90 days after they were last used, unless configuration says otherwise
     campaign_mails, resets 400 days
-    outbox_messages        delivered: 7 days; others 30 days, long after their last try
+    outbox_messages        logout notices: as long as their session, and 30 days at least, so that receipts stay whole;
+                           others 7 days when they were delivered, 30 days otherwise, long after their last try
     audit_events           400 days, in the order of the chain, and never the newest one in it
     audit_chain            with its events; the last link before those that are left stays, as what they hang on
 
@@ -32,6 +33,7 @@ from idp.attempts.models import AttemptBudget, EventCount
 from idp.audit.trail import AuditEvent, AuditLink
 from idp.factors.models import SentCode
 from idp.kernel.clock import Clock
+from idp.oidc.backchannel_logout import KIND as NOTICE
 from idp.oidc.models import AccessToken, AuthorizationCode, RefreshFamily
 from idp.outbox.models import OutboxMessage
 from idp.sessions.models import Participation, Session
@@ -150,4 +152,9 @@ def _links_may_go(now: datetime) -> ColumnElement[bool]:
 
 
 def _messages_may_go(now: datetime) -> ColumnElement[bool]:
-    return or_(OutboxMessage.delivered_at < now - DELIVERED, OutboxMessage.created_at < now - UNDELIVERED)
+    is_old = OutboxMessage.created_at < now - UNDELIVERED
+    has_session = exists().where(Session.sid == OutboxMessage.subject)
+    return or_(
+        and_(OutboxMessage.kind == NOTICE, is_old, ~has_session),
+        and_(OutboxMessage.kind != NOTICE, or_(OutboxMessage.delivered_at < now - DELIVERED, is_old)),
+    )

@@ -175,12 +175,14 @@ def test_session_that_nobody_knows_is_told_in_words(services: Services) -> None:
 
 
 def test_ending_tells_how_many_applications_are_told(services: Services, sid: str) -> None:
-    assert end(services, sid) == ("The session is over. 1 application is being told; 1 cannot be told: no address.\n")
+    assert end(services, sid) == (
+        "The session is over. 1 application is being told; 1 cannot be told: no address for it.\n"
+    )
     assert told("list") == []
 
 
 def test_ending_in_json_names_the_session(services: Services, sid: str) -> None:
-    assert told("end", sid) == {"ended": [sid], "applications_told": 1, "applications_without_address": 1}
+    assert told("end", sid) == {"ended": [sid], "applications_told": 1, "applications_not_told": 1}
 
 
 def test_ending_an_ended_session_says_since_when_and_why_and_is_no_error(services: Services, sid: str) -> None:
@@ -200,7 +202,10 @@ def test_all_sessions_of_an_account_are_ended(running: Flask, services: Services
         account_id = unit.query(Session).filter_by(sid=sid).one().account_id
     open_one(services, account_id)
     given = ("end", "--org", "10234", "--user", "anna")
-    assert run(*given) == (0, "2 sessions are over. 1 application is being told; 1 cannot be told: no address.\n")
+    assert run(*given) == (
+        0,
+        "2 sessions are over. 1 application is being told; 1 cannot be told: no address for it.\n",
+    )
     assert run(*given) == (0, "The account had no live session.\n")
 
 

@@ -122,9 +122,9 @@ def test_session_stays_while_something_speaks_of_it(services: Services, make: Fa
         services.sessions.end(unit, unit.get_one(Session, session_id), "logout")
     clock.move(60 * DAY)
     assert "sessions" not in run(services)
-    assert number(services, Participation) == 1
+    assert number(services, Participation) == number(services, OutboxMessage) == 1
     clock.move(60 * DAY)
-    assert run(services) == {"access_tokens": 1, "sessions": 1}
+    assert run(services) == {"access_tokens": 1, "sessions": 1, "outbox_messages": 1}
 
 
 def test_counters_of_passwords_go_after_a_day_and_those_of_second_factors_never(
@@ -154,17 +154,40 @@ def test_the_counters_that_the_password_step_pays_into_are_ones_that_go(services
     assert run(services) == {"attempt_budgets": 1, "event_counts": 1}
 
 
-def test_messages_go_a_week_after_delivery_or_a_month_after_they_were_written(
+def message(now: datetime, **values: Any) -> dict[str, Any]:
+    return {"kind": "mail", "receiver": "a", "payload": {}, "created_at": now, "next_try_at": now, **values}
+
+
+def test_receipts_of_a_session_are_whole_until_it_goes_and_then_go_with_it(
+    services: Services, make: Factories, clock: FixedClock
+) -> None:
+    person, client = make.person(), make.client()
+    (session_id,) = open_sessions(services, person.id, client_id=client.client_id)
+    with services.units.writing() as unit:
+        session = unit.get_one(Session, session_id)
+        services.sessions.end(unit, session, "logout")
+        notice = unit.scalars(select(OutboxMessage)).one()
+        notice.delivered_at, notice.failed_at, notice.failure = clock.now(), None, None
+    clock.move(30 * DAY)
+    assert run(services) == {}
+    assert [each.outcome for each in services.session_administration.show(session.sid).receipts] == ["delivered"]
+    clock.move(INSTANT)
+    assert run(services) == {"sessions": 1, "outbox_messages": 1}
+
+
+def test_notice_of_a_session_that_nobody_knows_goes_after_a_month(services: Services, clock: FixedClock) -> None:
+    add(services, OutboxMessage(**message(clock.now(), kind="logout_notice", subject="gone")))
+    clock.move(30 * DAY)
+    assert run(services) == {}
+    clock.move(INSTANT)
+    assert run(services) == {"outbox_messages": 1}
+
+
+def test_letters_go_a_week_after_delivery_or_a_month_after_they_were_written(
     services: Services, clock: FixedClock
 ) -> None:
     now = clock.now()
-    common: dict[str, Any] = {
-        "kind": "logout_notice",
-        "receiver": "atosi",
-        "payload": {},
-        "created_at": now,
-        "next_try_at": now,
-    }
+    common = message(now)
     add(services, OutboxMessage(**common, delivered_at=now), OutboxMessage(**common, failed_at=now))
     clock.move(7 * DAY)
     assert run(services) == {}
