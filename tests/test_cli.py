@@ -345,6 +345,24 @@ def test_refresh_tokens_make_refreshes_count_as_activity(installation: Installat
     assert added["session_activity"] == "token_refresh"
 
 
+def test_client_is_changed_and_an_empty_text_takes_an_address_away(installation: Installation) -> None:
+    installation.done("client", "add", "Atosi", "--redirect-uri", CALLBACK, "--id", "atosi", "--client-uri", CALLBACK)
+    notices = CALLBACK.replace("callback", "backchannel-logout")
+    options = ("--backchannel-logout-uri", notices, "--session-activity", "reported", "--client-uri", "")
+    installation.done("client", "set", "atosi", *options, "--refresh-tokens")
+    shown = installation.done("client", "show", "atosi")
+    assert (shown["backchannel_logout_uri"], shown["session_activity"]) == (notices, "reported")
+    assert (shown["client_uri"], shown["grant_types"]) == (None, ["authorization_code", "refresh_token"])
+    assert (shown["redirect_uris"], shown["client_name"]) == ([CALLBACK], "Atosi")
+
+
+def test_client_is_not_changed_by_what_is_wrong_or_by_nothing(installation: Installation) -> None:
+    installation.done("client", "add", "Atosi", "--redirect-uri", CALLBACK, "--id", "atosi")
+    wrong = ("client", "set", "atosi", "--frontchannel-logout-uri", "https://elsewhere.example/x")
+    assert "the scheme, host and port of a redirect URI" in installation.refused(*wrong)
+    assert installation.run("client", "set", "atosi").exit_code == 2
+
+
 def test_browser_client_must_choose_how_it_tells_of_activity(installation: Installation) -> None:
     options = ["Atosi", "--redirect-uri", CALLBACK, "--type", "browser"]
     assert "must choose how it tells" in installation.refused("client", "add", *options)

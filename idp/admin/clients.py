@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from typing import TypedDict, Unpack
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -39,8 +40,31 @@ LONGEST_NAME = 200
 LONGEST_URI = 2000
 
 
+class Changes(TypedDict, total=False):
+    """What can be set later, by the names of `Clients.add`."""
+
+    client_name: str
+    redirect_uris: Sequence[str]
+    post_logout_redirect_uris: Sequence[str]
+    grant_types: Sequence[str]
+    scope: str
+    session_activity: str
+    minimum_acr: int | None
+    first_party: bool
+    id_token_signed_response_alg: str
+    access_token_format: str
+    client_uri: str | None
+    policy_uri: str | None
+    tos_uri: str | None
+    initiate_login_uri: str | None
+    backchannel_logout_uri: str | None
+    backchannel_logout_session_required: bool
+    frontchannel_logout_uri: str | None
+    frontchannel_logout_session_required: bool
+
+
 class Clients:
-    """Registers clients."""
+    """Registers and changes clients."""
 
     def __init__(self, units: UnitsOfWork, clock: Clock, trail: Trail) -> None:
         self._units, self._clock, self._trail = units, clock, trail
@@ -114,14 +138,25 @@ class Clients:
             created_at=now,
             updated_at=now,
         )
-        wrong = Reasons()
-        _check_identity(client, client_secret, wrong)
-        _check_grants(client, wrong)
-        _check_session_activity(client, wrong)
-        _check_addresses(client, wrong)
-        wrong.raise_any()
+        _check(client, client_secret)
         self._insert(client)
         return client, secret
+
+    def set(self, client_id: str, **changes: Unpack[Changes]) -> Client:
+        """The changes given hold from now on, for the next request; the others stay. Raises Refused, and all that is
+        wrong at once.
+        """
+        with self._units.writing() as unit:
+            client = _found(unit, client_id)
+            changed = [name for name, value in changes.items() if getattr(client, name) != _kept(value)]
+            for name in changed:
+                setattr(client, name, _kept(changes[name]))  # type: ignore[literal-required]
+            _check(client, given_secret=None)
+            if changed:
+                client.updated_at = self._clock.now()
+                event = ClientChanged(change="set " + ", ".join(changed), client_id=client_id)
+                self._trail.record(unit, event)
+        return client
 
     def list(self) -> Sequence[Client]:
         """All clients, by name."""
@@ -131,10 +166,7 @@ class Clients:
     def show(self, client_id: str) -> Client:
         """One client. Raises Refused when there is none with this identifier."""
         with self._units.reading() as unit:
-            client = registered.find(unit, client_id)
-        if client is None:
-            raise Refused("client.unknown", f"there is no client {client_id!r}")
-        return client
+            return _found(unit, client_id)
 
     def _insert(self, client: Client) -> None:
         taken = Refused("client.exists", f"there is a client {client.client_id!r} already")
@@ -150,11 +182,33 @@ class Clients:
             raise taken from error
 
 
+def _found(unit: Unit, client_id: str) -> Client:
+    client = registered.find(unit, client_id)
+    if client is None:
+        raise Refused("client.unknown", f"there is no client {client_id!r}")
+    return client
+
+
+def _kept(value: object) -> object:
+    """As the columns keep it."""
+    return list(value) if isinstance(value, tuple) else value
+
+
 def _is_confusing(unit: Unit, client_id: str) -> bool:
     """True for an identifier that is taken, in whatever case, or that a person has as `sub` (RFC 9700 4.15)."""
     same = select(Client.client_id).where(func.lower(Client.client_id) == client_id.lower())
     somebody = select(Account.id).where(Account.sub == client_id)
     return unit.scalars(same).first() is not None or unit.scalars(somebody).first() is not None
+
+
+def _check(client: Client, given_secret: str | None) -> None:
+    """Raises Refused with everything that is wrong."""
+    wrong = Reasons()
+    _check_identity(client, given_secret, wrong)
+    _check_grants(client, wrong)
+    _check_session_activity(client, wrong)
+    _check_addresses(client, wrong)
+    wrong.raise_any()
 
 
 def _check_identity(client: Client, given_secret: str | None, wrong: Reasons) -> None:

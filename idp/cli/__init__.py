@@ -5,12 +5,14 @@
     main.py             the root command and its state; `demo` is joined when its extras are installed
     set_up.py           init, db upgrade, db check, db restored
     serving.py          serve and worker
-    administration.py   org, user, client, keys: a thin face of `admin`
+    administration.py   org, user, keys: a thin face of `admin`
+    clients.py          client add, client set, client list, client show
     appearance.py       org set-logo, and the options of org set about colour, privacy statement and texts
     campaign.py         campaign simulate: who would meet what on a day
     service_desk.py     user show, reset, undo-reset, lift-wait, extend, set, block, unblock
     sessions.py         session list, session show, session end
     audit.py            audit list, audit verify, audit head
+    metrics.py          which process serves figures
     outbox.py           outbox list, outbox retry
     logs.py             what is written to standard error, for machines or for people
 

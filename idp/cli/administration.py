@@ -1,29 +1,18 @@
-"""`idp org`, `idp user`, `idp client` and `idp keys`: a thin face of the use cases in `admin`.
+"""`idp org`, `idp user` and `idp keys`: a thin face of the use cases in `admin`.
 
-What the service desk does for somebody is in `service_desk.py`.
+What the service desk does for somebody is in `service_desk.py`, applications are in `clients.py`.
 """
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
 from idp.accounts.models import ROLES, Account, Organization
-from idp.admin.clients import GRANT_TYPES
 from idp.cli.appearance import appearance, colour_row, set_logo, tell_changed_colour, with_texts
-from idp.cli.base import Failure, Group, State, pass_state
+from idp.cli.base import Group, State, pass_state
 from idp.cli.values import DATE, DURATION, TEXT, given, required_password
-from idp.oidc.clients import (
-    ACCESS_TOKEN_FORMATS,
-    APPLICATION_TYPES,
-    AUTHENTICATION_METHODS,
-    SESSION_ACTIVITY,
-    as_metadata,
-)
-from idp.oidc.keys import ALGORITHMS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -202,117 +191,6 @@ def account_row(account: Account) -> dict[str, Any]:
         "has_password": account.password_hash is not None,
         **fields,
     }
-
-
-@click.group(cls=Group)
-def client() -> None:
-    """Applications that let people sign in here."""
-
-
-@client.command("add")
-@click.argument("client_name", metavar="NAME")
-@click.option("--redirect-uri", "redirect_uris", multiple=True, required=True, help="Exactly as it will be sent.")
-@click.option(
-    "--type",
-    "application_type",
-    type=click.Choice(APPLICATION_TYPES),
-    default="web",
-    show_default=True,
-    help="web: with a server that keeps a secret; browser: runs in the page; native: on a phone or computer.",
-)
-@click.option("--id", "client_id", help="Its client_id; random if you do not say.")
-@click.option("--auth-method", "token_endpoint_auth_method", type=click.Choice(AUTHENTICATION_METHODS))
-@click.option("--refresh-tokens", is_flag=True, help=f"Also the grant {GRANT_TYPES[1]}.")
-@click.option("--scope", default="openid profile email", show_default=True, help="What it may ask to know.")
-@click.option("--post-logout-redirect-uri", "post_logout_redirect_uris", multiple=True, help="Where logging out leads.")
-@click.option(
-    "--session-activity",
-    type=click.Choice(SESSION_ACTIVITY),
-    help="How it tells that its user is active. reported: it says so; token_refresh: each refresh counts; none: people"
-    " working in it are signed out 30 minutes after they last visited us. Browser and native applications must choose.",
-)
-@click.option("--minimum-acr", type=int, help="Tokens are only for people who reached this level: 1, 2 or 3.")
-@click.option("--first-party", is_flag=True, help="It is our own: nobody is asked for consent.")
-@click.option(
-    "--id-token-alg", "id_token_signed_response_alg", type=click.Choice(ALGORITHMS), default="RS256", show_default=True
-)
-@click.option("--client-uri", help="Its home page.")
-@click.option("--policy-uri", help="Its privacy statement.")
-@click.option("--tos-uri", help="Its terms of service.")
-@click.option("--initiate-login-uri", help="Where signing in to it starts.")
-@click.option("--backchannel-logout-uri", help="Where its server is told that a session ended.")
-@click.option(
-    "--frontchannel-logout-uri", help="Its page that signs a browser out, loaded when somebody signs out here."
-)
-@click.option(
-    "--access-tokens",
-    "access_token_format",
-    type=click.Choice(ACCESS_TOKEN_FORMATS),
-    default="opaque",
-    show_default=True,
-    help="opaque: over at the same instant as the session, everywhere; jwt: a server that does not ask us believes one"
-    " for up to 5 minutes longer.",
-)
-@click.option(
-    "--secret-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the secret to this new file, for its owner alone, instead of showing it.",
-)
-@pass_state
-def add_client(state: State, /, secret_file: Path | None, refresh_tokens: bool, **metadata: Any) -> None:
-    """Register an application that people know by this NAME. Its secret is shown once, now."""
-    metadata["grant_types"] = GRANT_TYPES if refresh_tokens else GRANT_TYPES[:1]
-    with state.services() as services, _new_file(secret_file) as keep:
-        added, secret = services.clients.add(**metadata)
-        if secret is not None and keep is not None:
-            keep(secret)
-    shown = as_metadata(added)
-    if secret is not None and secret_file is None:
-        shown["client_secret"] = secret
-    state.tell_one(shown)
-
-
-@contextmanager
-def _new_file(path: Path | None) -> Iterator[Callable[[str], None] | None]:
-    """Writes to a file that did not exist, for its owner alone; it is gone when nothing was written to it."""
-    if path is None:
-        yield None
-        return
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError as error:
-        raise Failure(f"{path} exists: name a new file for the secret") from error
-    try:
-        yield lambda text: _write(descriptor, text)
-    finally:
-        is_empty = os.fstat(descriptor).st_size == 0
-        os.close(descriptor)
-        if is_empty:
-            path.unlink()
-
-
-def _write(descriptor: int, text: str) -> None:
-    os.write(descriptor, text.encode())
-
-
-@client.command("list")
-@pass_state
-def list_clients(state: State) -> None:
-    """All applications."""
-    with state.services() as services:
-        rows = [as_metadata(each) for each in services.clients.list()]
-    state.tell_rows(
-        rows, ("client_id", "client_name", "application_type", "session_activity"), "There is no client yet."
-    )
-
-
-@client.command("show")
-@click.argument("client_id")
-@pass_state
-def show_client(state: State, /, client_id: str) -> None:
-    """One application."""
-    with state.services() as services:
-        state.tell_one(as_metadata(services.clients.show(client_id)))
 
 
 @click.group(cls=Group)

@@ -1,5 +1,6 @@
 """Registering clients: safe values of their own accord, and everything that is wrong told at once."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from idp.admin.refusals import Refusals
 from idp.audit.events import ClientChanged
 from idp.audit.trail import events
+from idp.kernel.clock import FixedClock
 from idp.kernel.errors import Refused
 from idp.wiring import Services
 
@@ -151,3 +153,58 @@ def test_level_that_can_be_reached_may_be_demanded(services: Services) -> None:
 def test_unknown_client_is_refused_in_words(services: Services) -> None:
     with pytest.raises(Refused, match="there is no client 'atosi'"):
         services.clients.show("atosi")
+
+
+def test_change_holds_from_now_on_and_the_rest_stays(services: Services, clock: FixedClock) -> None:
+    added, secret = services.clients.add("Atosi", [CALLBACK], client_id="atosi", grant_types=REFRESHING)
+    clock.move(timedelta(minutes=1))
+    notices = "https://app.example/session/backchannel-logout"
+    services.clients.set("atosi", backchannel_logout_uri=notices, session_activity="reported")
+    shown = services.clients.show("atosi")
+    assert (shown.backchannel_logout_uri, shown.session_activity) == (notices, "reported")
+    assert secret is not None and shown.has_secret(secret)
+    assert (shown.redirect_uris, shown.grant_types) == (added.redirect_uris, added.grant_types)
+    assert shown.updated_at == clock.now() > shown.created_at
+    with services.units.reading() as unit:
+        changes = [event.details["change"] for event in events(unit, ClientChanged)]
+    assert changes == ["registered", "set backchannel_logout_uri, session_activity"]
+
+
+def test_change_to_what_is_already_so_is_not_recorded(services: Services) -> None:
+    services.clients.add("Atosi", [CALLBACK], client_id="atosi")
+    services.clients.set("atosi", client_name="Atosi", redirect_uris=(CALLBACK,))
+    with services.units.reading() as unit:
+        assert len(events(unit, ClientChanged)) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"redirect_uris": []}, "client.redirect_uri_missing"),
+        ({"backchannel_logout_uri": "http://app.example/logout"}, "client.redirect_uri_https"),
+        ({"frontchannel_logout_uri": "https://elsewhere.example/logout"}, "client.frontchannel_logout_origin"),
+        ({"frontchannel_logout_uri": "https://app.example:8443/logout"}, "client.frontchannel_logout_origin"),
+        ({"session_activity": "token_refresh"}, "client.session_activity_without_refresh"),
+        ({"access_token_format": "paseto"}, "client.access_token_format"),
+    ],
+)
+def test_change_that_would_make_a_client_wrong_is_refused_and_changes_nothing(
+    services: Services, changes: dict[str, Any], key: str
+) -> None:
+    services.clients.add("Atosi", [CALLBACK], client_id="atosi")
+    with pytest.raises(Refused) as refused:
+        services.clients.set("atosi", client_name="Nieuw", **changes)
+    assert refused.value.message_key == key
+    assert services.clients.show("atosi").client_name == "Atosi"
+
+
+def test_unknown_client_cannot_be_changed(services: Services) -> None:
+    with pytest.raises(Refused) as refused:
+        services.clients.set("nobody", client_name="Nieuw")
+    assert refused.value.message_key == "client.unknown"
+
+
+def test_frontchannel_logout_uri_of_the_same_origin_is_taken(services: Services) -> None:
+    same = "https://APP.example:443/logout?x=1"
+    client, _ = services.clients.add("Atosi", [CALLBACK], frontchannel_logout_uri=same)
+    assert client.frontchannel_logout_uri == same

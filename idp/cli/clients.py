@@ -1,0 +1,174 @@
+"""`idp client`: applications that let people sign in here."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from idp.admin.clients import GRANT_TYPES
+from idp.cli.base import Failure, Group, State, pass_state
+from idp.cli.values import TEXT, given
+from idp.oidc.clients import (
+    ACCESS_TOKEN_FORMATS,
+    APPLICATION_TYPES,
+    AUTHENTICATION_METHODS,
+    SESSION_ACTIVITY,
+    as_metadata,
+)
+from idp.oidc.keys import ALGORITHMS
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@click.group(cls=Group)
+def client() -> None:
+    """Applications that let people sign in here."""
+
+
+def _metadata(command: F) -> F:
+    """What can be given when an application is registered, and changed later."""
+    for option in reversed(
+        (
+            click.option(
+                "--post-logout-redirect-uri",
+                "post_logout_redirect_uris",
+                multiple=True,
+                default=None,
+                help="Where logging out leads.",
+            ),
+            click.option(
+                "--session-activity",
+                type=click.Choice(SESSION_ACTIVITY),
+                help="How it tells that its user is active. reported: it says so; token_refresh: each refresh counts;"
+                " none: people working in it are signed out 30 minutes after they last visited us. Browser and native"
+                " applications must choose.",
+            ),
+            click.option(
+                "--minimum-acr", type=int, help="Tokens are only for people who reached this level: 1, 2 or 3."
+            ),
+            click.option("--scope", help="What it may ask to know; openid, profile and email if you do not say."),
+            click.option("--id-token-alg", "id_token_signed_response_alg", type=click.Choice(ALGORITHMS)),
+            click.option(
+                "--access-tokens",
+                "access_token_format",
+                type=click.Choice(ACCESS_TOKEN_FORMATS),
+                help="opaque: over at the same instant as the session, everywhere; jwt: a server that does not ask us"
+                " believes one for up to 5 minutes longer.",
+            ),
+            click.option("--client-uri", type=TEXT, help="Its home page."),
+            click.option("--policy-uri", type=TEXT, help="Its privacy statement."),
+            click.option("--tos-uri", type=TEXT, help="Its terms of service."),
+            click.option("--initiate-login-uri", type=TEXT, help="Where signing in to it starts."),
+            click.option("--backchannel-logout-uri", type=TEXT, help="Where its server is told that a session ended."),
+            click.option(
+                "--frontchannel-logout-uri",
+                type=TEXT,
+                help="Its page that signs a browser out, loaded when somebody signs out here.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@client.command("add")
+@click.argument("client_name", metavar="NAME")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, required=True, help="Exactly as it will be sent.")
+@click.option(
+    "--type",
+    "application_type",
+    type=click.Choice(APPLICATION_TYPES),
+    default="web",
+    show_default=True,
+    help="web: with a server that keeps a secret; browser: runs in the page; native: on a phone or computer.",
+)
+@click.option("--id", "client_id", help="Its client_id; random if you do not say.")
+@click.option("--auth-method", "token_endpoint_auth_method", type=click.Choice(AUTHENTICATION_METHODS))
+@click.option("--refresh-tokens", is_flag=True, help=f"Also the grant {GRANT_TYPES[1]}.")
+@click.option("--first-party", is_flag=True, help="It is our own: nobody is asked for consent.")
+@_metadata
+@click.option(
+    "--secret-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the secret to this new file, for its owner alone, instead of showing it.",
+)
+@pass_state
+def add_client(state: State, /, secret_file: Path | None, refresh_tokens: bool, **metadata: Any) -> None:
+    """Register an application that people know by this NAME. Its secret is shown once, now."""
+    metadata["grant_types"] = GRANT_TYPES if refresh_tokens else GRANT_TYPES[:1]
+    with state.services() as services, _new_file(secret_file) as keep:
+        added, secret = services.clients.add(**given(metadata))
+        if secret is not None and keep is not None:
+            keep(secret)
+    shown = as_metadata(added)
+    if secret is not None and secret_file is None:
+        shown["client_secret"] = secret
+    state.tell_one(shown)
+
+
+@client.command("set")
+@click.argument("client_id")
+@click.option("--name", "client_name", help="The name that people know it by.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, default=None, help="These, and no others from now on.")
+@click.option("--refresh-tokens/--no-refresh-tokens", default=None, help=f"Whether it has the grant {GRANT_TYPES[1]}.")
+@click.option("--first-party/--third-party", default=None, help="Whether it is our own: nobody is asked for consent.")
+@_metadata
+@pass_state
+def set_client(state: State, /, client_id: str, refresh_tokens: bool | None, **metadata: Any) -> None:
+    """Change what is given; "" takes an address away.
+
+    For instance: idp client set atosi --backchannel-logout-uri https://atosi.example.org/session/backchannel-logout
+    """
+    if refresh_tokens is not None:
+        metadata["grant_types"] = GRANT_TYPES if refresh_tokens else GRANT_TYPES[:1]
+    changes = given({name: value for name, value in metadata.items() if value != ()})
+    if not changes:
+        raise click.UsageError("give at least one thing to set")
+    with state.services() as services:
+        state.tell_one(as_metadata(services.clients.set(client_id, **changes)))
+
+
+@contextmanager
+def _new_file(path: Path | None) -> Iterator[Callable[[str], None] | None]:
+    """Writes to a file that did not exist, for its owner alone; it is gone when nothing was written to it."""
+    if path is None:
+        yield None
+        return
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    except FileExistsError as error:
+        raise Failure(f"{path} exists: name a new file for the secret") from error
+    try:
+        yield lambda text: _write(descriptor, text)
+    finally:
+        is_empty = os.fstat(descriptor).st_size == 0
+        os.close(descriptor)
+        if is_empty:
+            path.unlink()
+
+
+def _write(descriptor: int, text: str) -> None:
+    os.write(descriptor, text.encode())
+
+
+@client.command("list")
+@pass_state
+def list_clients(state: State) -> None:
+    """All applications."""
+    with state.services() as services:
+        rows = [as_metadata(each) for each in services.clients.list()]
+    state.tell_rows(
+        rows, ("client_id", "client_name", "application_type", "session_activity"), "There is no client yet."
+    )
+
+
+@client.command("show")
+@click.argument("client_id")
+@pass_state
+def show_client(state: State, /, client_id: str) -> None:
+    """One application."""
+    with state.services() as services:
+        state.tell_one(as_metadata(services.clients.show(client_id)))
