@@ -7,7 +7,7 @@ from threading import Lock
 
 from sqlalchemy import Engine, NullPool, create_engine, text
 
-from idp.kernel.clock import SystemClock, ticks
+from idp.kernel.clock import REMARKABLE_JUMP, Onward, SystemClock, ticks
 
 log = logging.getLogger(__name__)
 
@@ -16,8 +16,6 @@ RESAMPLE_AFTER = timedelta(minutes=1)
 # Beyond this the sample says more about the network than about the clock.
 LONGEST_ROUND_TRIP = timedelta(seconds=1)
 UNTRUSTED_AFTER = timedelta(minutes=5)
-# A server's clock that moves further than this between two samples was set, or is another server's.
-REMARKABLE_JUMP = timedelta(seconds=2)
 
 Ticks = Callable[[], timedelta]
 
@@ -25,7 +23,9 @@ Ticks = Callable[[], timedelta]
 class DatabaseClock:
     """PostgreSQL's clock: the median of five samples, taken again each minute, carried on by this machine's ticks.
 
-    The machine's own clock may be wrong or be set meanwhile; it is not used. `is_trusted` turns False when no sample
+    The machine's own clock may be wrong or be set meanwhile; it is not used. When the server's is set back, or a server
+    that is behind takes over, this node goes on by its ticks until the server has caught up: see `kernel.clock`. A node
+    that starts meanwhile is behind the others, so then restart all of them. `is_trusted` turns False when no sample
     succeeded for five minutes: such a node must not decide anything.
     """
 
@@ -38,6 +38,7 @@ class DatabaseClock:
         self._sampled_at: timedelta | None = None
         self._tried_at: timedelta | None = None
         self._lock = Lock()
+        self._onward = Onward("the database's clock")
 
     def now(self) -> datetime:
         tick = self._ticks()
@@ -46,7 +47,8 @@ class DatabaseClock:
         if self._at_tick_zero is None:
             # Nothing was ever sampled: the database is away, and what asks will fail on its own.
             return SystemClock().now()
-        return self._at_tick_zero + self._ticks()
+        tick = self._ticks()
+        return self._onward.follow(self._at_tick_zero + tick, tick)
 
     @property
     def is_trusted(self) -> bool:
@@ -70,7 +72,9 @@ class DatabaseClock:
 
     def _take(self, at_tick_zero: datetime, tick: timedelta) -> None:
         known = self._at_tick_zero
-        if known is not None and abs(at_tick_zero - known) > REMARKABLE_JUMP:
+        # A server's clock that moves further than this between two samples was set, or is another server's. Back is
+        # told by what does not follow it.
+        if known is not None and at_tick_zero - known > REMARKABLE_JUMP:
             log.error("the database's clock moved by %s", at_tick_zero - known)
         self._at_tick_zero, self._sampled_at = at_tick_zero, tick
 

@@ -15,6 +15,7 @@ from idp.store.clock import DatabaseClock
 from tests.attacks.world import World
 from tests.conftest import START
 from tests.regressions.ways import MINUTE, on_postgresql, on_sqlite
+from tests.services.servers_clock import ServersClock
 
 CANARY = "per-ongeluk-mijn-wachtwoord"
 SECOND = timedelta(seconds=1)
@@ -167,6 +168,12 @@ class TestDatabaseClock:
         yield engine
         engine.dispose()
 
+    @pytest.fixture
+    def servers_clock(self, database_url: str) -> Iterator[ServersClock]:
+        servers_clock = ServersClock(database_url)
+        yield servers_clock
+        servers_clock.close()
+
     def test_clock_is_the_servers_however_wrong_this_machines_is_and_when_it_is_set(
         self, engine: Engine, local: FixedClock
     ) -> None:
@@ -176,16 +183,37 @@ class TestDatabaseClock:
             assert abs(clock.now() - _servers_time(engine)) < SECOND
 
     def test_clock_is_carried_on_by_ticks_and_corrected_by_the_next_sample(
-        self, engine: Engine, local: FixedClock
+        self, engine: Engine, local: FixedClock, servers_clock: ServersClock
     ) -> None:
         passed = Ticks()
         clock = DatabaseClock(engine, passed)
         before = clock.now()
         passed.more = 59 * SECOND
         assert 59 * SECOND <= clock.now() - before < 60 * SECOND
+        servers_clock.set_by(5 * MINUTE)
         passed.more = 61 * SECOND
-        # No such minute passed for the server, and the server is right.
+        # No such minute passed for this machine, and the server is right.
         assert abs(clock.now() - _servers_time(engine)) < SECOND
+
+    @pytest.mark.parametrize("back", [MINUTE, timedelta(hours=1), timedelta(days=1)])
+    def test_clock_goes_on_by_ticks_when_the_server_is_set_back(
+        self,
+        engine: Engine,
+        local: FixedClock,
+        servers_clock: ServersClock,
+        caplog: pytest.LogCaptureFixture,
+        back: timedelta,
+    ) -> None:
+        passed = Ticks()
+        clock = DatabaseClock(engine, passed)
+        before = clock.now()
+        servers_clock.set_by(-back)
+        for minutes in (1, 2, 3):
+            passed.more = minutes * MINUTE
+            servers_clock.set_by(MINUTE)
+            assert minutes * MINUTE <= clock.now() - before < minutes * MINUTE + 5 * SECOND
+        assert clock.is_trusted, "it was sampled, and is the time that passed"
+        assert caplog.text.count("ALARM: the database's clock was set back") == 1
 
     def test_clock_without_a_server_goes_on_and_is_not_trusted_after_five_minutes(
         self, engine: Engine, local: FixedClock, caplog: pytest.LogCaptureFixture
