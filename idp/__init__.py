@@ -14,7 +14,7 @@ Layers, each seeing only those below it:
 
     cli   demo                 composition, then application, then wiring
     web   jobs                 delivery: HTTP, timers
-    signin   admin             use cases
+    signin   admin             use cases; metrics beside them
     oidc                       protocol
     accounts factors sessions consents
     attempts audit mail

@@ -27,6 +27,7 @@ from idp.kernel.clock import Clock, SystemClock
 from idp.kernel.envelope import Envelope
 from idp.kernel.secrets import DerivedKeys
 from idp.mail.post import Post
+from idp.metrics.figures import Figures
 from idp.oidc.access_token import AccessTokens
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.backchannel_logout import LogoutNotices
@@ -77,6 +78,7 @@ class Services:
     accounts: Accounts
     service_desk: ServiceDesk
     session_administration: SessionAdministration
+    figures: Figures
     correspondence: Correspondence
     clients: Clients
     signing_keys: SigningKeys
@@ -95,8 +97,9 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     envelope = Envelope(secret_key, [key.get_secret_value() for key in settings.previous_secret_keys])
     post = Post(envelope, clock)
     keys = Keys(units, envelope, clock)
+    figures = Figures()
     sessions = Sessions(
-        clock, trail, settings.session.idle_timeout, settings.session.absolute_timeout, (LogoutNotices(),)
+        clock, trail, settings.session.idle_timeout, settings.session.absolute_timeout, (LogoutNotices(), figures)
     )
     codes = AuthorizationCodes(clock, trail, settings.tokens.authorization_code_lifetime)
     refresh_tokens = RefreshTokens(clock, trail, derived_keys, settings.tokens.refresh_rotation_grace)
@@ -173,6 +176,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
             },
             times=ResetTimes(settings.second_factor.reset_window, settings.second_factor.reset_undo),
         ),
+        figures=figures,
         session_administration=SessionAdministration(units, clock, trail, sessions),
         correspondence=correspondence,
         clients=Clients(units, clock, trail),

@@ -1,6 +1,7 @@
 """`idp serve` and `idp worker`.
 
 idp serve ── granian ── worker processes with the application
+         ├── the figures of all of them, when `metrics.port` is set
          └── idp worker, when `server.worker_embedded`: started again when it dies, ended with this process
 """
 
@@ -23,7 +24,7 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from idp import create_app
-from idp.cli import logs
+from idp.cli import logs, metrics
 from idp.cli.base import Command, Failure, State, pass_state
 from idp.jobs.campaign_mails import CampaignMails
 from idp.jobs.schedule import mail_tasks, tasks
@@ -89,18 +90,20 @@ def serve(state: State, /, until_stdin_closes: bool, application: str | None) ->
     )
     if until_stdin_closes:
         _at_end_of_stdin(lambda: os.kill(os.getpid(), signal.SIGTERM))
-    with embedded_worker(application) if settings.server.worker_embedded else nullcontext():
-        server.serve()
+    with metrics.of_children(state, settings, _factory(application)):
+        with embedded_worker(application) if settings.server.worker_embedded else nullcontext():
+            server.serve()
 
 
 @click.command(cls=Command)
 @_until_stdin_closes
 @_another_application
+@click.option("--metrics-by-parent", is_flag=True, hidden=True, help="Serve no figures: the parent process does.")
 @pass_state
-def worker(state: State, /, until_stdin_closes: bool, application: str | None) -> None:
+def worker(state: State, /, until_stdin_closes: bool, application: str | None, metrics_by_parent: bool) -> None:
     """Do what nobody asks for, until SIGTERM or Ctrl-C: end idle sessions, link the audit trail, purge."""
     settings = state.settings()
-    with state.app(settings, _factory(application) if application else create_app) as app:
+    with state.app(settings, _factory(application)) as app:
         logs.set_up(settings.log)
         services: Services = app.extensions["idp"]
         stopping = Event()
@@ -109,8 +112,9 @@ def worker(state: State, /, until_stdin_closes: bool, application: str | None) -
         if until_stdin_closes:
             _at_end_of_stdin(stopping.set)
         workers = _workers(app, services, stopping)
-        log.info("the worker has started")
-        run_together(workers)
+        with nullcontext() if metrics_by_parent else metrics.of_this_process(app):
+            log.info("the worker has started")
+            run_together(workers)
         log.info("the worker has stopped")
 
 
@@ -166,7 +170,9 @@ def _at_end_of_stdin(stop: Callable[[], None]) -> None:
     Thread(target=wait, name="waits for the end of standard input", daemon=True).start()
 
 
-def _factory(application: str) -> Callable[[Settings], Flask]:
+def _factory(application: str | None) -> Callable[[Settings], Flask]:
+    if application is None:
+        return create_app
     module, _, name = application.partition(":")
     factory: Callable[[], Flask] = getattr(importlib.import_module(module), name)
     return lambda _settings: factory()
@@ -215,7 +221,7 @@ def embedded_worker(application: str | None) -> Iterator[None]:
 def _start_worker(application: str | None) -> "subprocess.Popen[bytes]":
     another = ["--application", application] if application else []
     return subprocess.Popen(  # noqa: S603 - our own command
-        [sys.executable, "-m", "idp.cli", "worker", "--until-stdin-closes", *another],
+        [sys.executable, "-m", "idp.cli", "worker", "--until-stdin-closes", "--metrics-by-parent", *another],
         stdin=subprocess.PIPE,
         # A Ctrl-C in the terminal reaches `idp serve` alone, which then ends the worker in order.
         start_new_session=True,
