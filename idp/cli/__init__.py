@@ -13,7 +13,6 @@
     sessions.py         session list, session show, session end
     audit.py            audit list, audit verify, audit head
     metrics.py          which process serves figures
-    metrics.py          which process serves figures
     outbox.py           outbox list, outbox retry
     logs.py             what is written to standard error, for machines or for people
 
