@@ -18,6 +18,7 @@ claims.py                 which claims a scope stands for
 keys.py                   signing keys: made, sealed, published
 userinfo.py  discovery.py  end_session.py
 backchannel_logout.py     LogoutNotices: a client is told that a session ended
+frontchannel_logout.py    clients whose page is loaded in a frame when a person signs out
 receipts.py               what became of it, client by client
 errors.py                 shown_to_end_user / sent_to_client
 """

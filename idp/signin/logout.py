@@ -1,12 +1,16 @@
-"""The person's own logout: the browser's session ends, whoever asked."""
+"""The person's own logout: the browser's session ends, whoever asked, and what the person is told about it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.models import Account
-from idp.oidc import clients
+from idp.oidc import clients, frontchannel_logout, receipts
+from idp.oidc.clients import Client
+from idp.oidc.receipts import Receipt
 from idp.sessions.lifecycle import Sessions
 from idp.sessions.models import Session
 from idp.store.units import UnitsOfWork
@@ -21,6 +25,23 @@ class LiveSignIn:
     app_names: list[str]
 
 
+@dataclass(frozen=True)
+class EndedSession:
+    """The session that was live until just now, and the clients that took part in it."""
+
+    sid: str
+    clients: Sequence[Client]
+
+
+@dataclass(frozen=True)
+class Applications:
+    """The names of the applications of a session that ended: who knows it, who is being told, who could not be."""
+
+    told: Sequence[str] = ()
+    waiting: Sequence[str] = ()
+    unreached: Sequence[str] = ()
+
+
 class Logout:
     """Looks at and ends the session of a browser."""
 
@@ -33,14 +54,44 @@ class Logout:
             session = self._sessions.load_live(unit, session_secret)
             return self._described(unit, session) if session is not None else None
 
-    def end(self, session_secret: str | None) -> bool:
-        """No session is left for this browser; True when one was live until now."""
+    def end(self, session_secret: str | None) -> EndedSession | None:
+        """No session is left for this browser; the one that was live until now, None when there was none."""
         with self._units.writing() as unit:
             session = self._sessions.load_live(unit, session_secret, lock=True)
-            return session is not None and self._sessions.end(unit, session, "logout")
+            if session is None or not self._sessions.end(unit, session, "logout"):
+                return None
+            return EndedSession(session.sid, self._participants(unit, session))
+
+    def applications(self, sid: str, left_by_itself: str | None, now: datetime) -> Applications:
+        """What became of the applications of the session that ended.
+
+        `left_by_itself`: the identifier of the client that asked for this very session to end: it signed the person out
+        before it asked.
+        """
+        with self._units.reading() as unit:
+            told, waiting, unreached = list[str](), list[str](), list[str]()
+            for receipt in receipts.of_session(unit, sid, now):
+                if receipt.client_id == left_by_itself or _knows(unit, receipt):
+                    told.append(receipt.client_name)
+                elif receipt.outcome == "waiting":
+                    waiting.append(receipt.client_name)
+                else:
+                    unreached.append(receipt.client_name)
+            return Applications(told, waiting, unreached)
 
     def _described(self, unit: Unit, session: Session) -> LiveSignIn:
         username = unit.scalars(select(Account.username_shown).where(Account.id == session.account_id)).one()
-        joined = self._sessions.participants(unit, session.id)
-        names = [client.client_name for client_id in joined if (client := clients.find(unit, client_id))]
+        names = [client.client_name for client in self._participants(unit, session)]
         return LiveSignIn(session.sid, username, names)
+
+    def _participants(self, unit: Unit, session: Session) -> Sequence[Client]:
+        joined = self._sessions.participants(unit, session.id)
+        return tuple(client for client_id in joined if (client := clients.find(unit, client_id)) is not None)
+
+
+def _knows(unit: Unit, receipt: Receipt) -> bool:
+    """True when the client said so, or when its page in a frame is the only way to tell it: that page was loaded."""
+    if receipt.outcome != "no address":
+        return receipt.outcome == "delivered"
+    client = clients.find(unit, receipt.client_id)
+    return client is not None and frontchannel_logout.is_reachable(client)

@@ -7,6 +7,7 @@ front_channel.py  requests through the browser: read strictly, POST led to GET
 responses.py      authorization responses as redirect, hand-off page or form
 client_requests.py  requests of clients' servers, answered as JSON
 token.py session_activity.py userinfo.py discovery.py end_session.py health.py home.py
+signed_out.py     the page after signing out, which names the applications
 cookies.py        names and attributes of every cookie
 csrf.py           the token in every form
 appearance.py     the frame of an organisation's pages; its stylesheet and logo

@@ -1,12 +1,22 @@
-"""The end-session endpoint (OIDC RP-Initiated Logout 1.0)."""
+"""The end-session endpoint (OIDC RP-Initiated Logout 1.0), and the page of frames (OIDC Front-Channel Logout 1.0)."""
+
+import logging
+from collections.abc import Sequence
+from urllib.parse import quote
 
 from flask import Response, redirect, request, url_for
 
 from idp.oidc import end_session as protocol
+from idp.oidc import frontchannel_logout
 from idp.oidc.end_session import EndSessionRequest
-from idp.web import cookies, csrf, front_channel, responses
-from idp.web.pages import render
+from idp.oidc.errors import ShownToEndUser
+from idp.oidc.frontchannel_logout import Frame
+from idp.signin.logout import Applications
+from idp.web import cookies, csrf, front_channel, headers, responses, signed_out
+from idp.web.pages import is_web_address, render
 from idp.web.use_cases import use_cases
+
+log = logging.getLogger(__name__)
 
 ABOUT = "end_session"
 
@@ -16,10 +26,9 @@ def end_session() -> Response:
     accepted = _accepted()
     live = use_cases().logout.look(cookies.browser().session_secret)
     if live is not None and accepted.needs_confirmation(live.sid):
-        action = url_for("idp.end_session_confirm") + "?" + request.query_string.decode("ascii")
         return render(
             "end_session/confirm.html",
-            action=action,
+            action=url_for("idp.end_session_confirm") + "?" + quote(_readable(request.query_string), safe="%&=+"),
             csrf_token=csrf.token(ABOUT),
             username=live.username,
             app_names=live.app_names,
@@ -29,9 +38,7 @@ def end_session() -> Response:
 
 def end_session_post() -> Response:
     """POST: the same request, led to our own GET, because Lax cookies do not travel with a cross-site POST."""
-    body = request.get_data(cache=False)
-    front_channel.parameters_of(body)
-    return front_channel.lead_to_get("idp.end_session", body)
+    return front_channel.lead_to_get("idp.end_session", _readable(request.get_data(cache=False)))
 
 
 def end_session_confirm() -> Response:
@@ -42,33 +49,65 @@ def end_session_confirm() -> Response:
         home = accepted.client.home if accepted.client else None
         if home is not None and accepted.client is not None:
             return responses.hand_off(home, accepted.client.client_name)
-        staying: Response = redirect(url_for("idp.home"), 303)  # type: ignore[assignment]
-        return staying
+        return _see_other(url_for("idp.home"))
     return _end(accepted)
 
 
 def _end(accepted: EndSessionRequest) -> Response:
-    logout, secret, client = use_cases().logout, cookies.browser().session_secret, accepted.client
-    live = logout.look(secret)
-    logout.end(secret)
+    services, secret, client = use_cases(), cookies.browser().session_secret, accepted.client
+    ended = services.logout.end(secret)
+    frames: Sequence[Frame] = ()
+    if ended is not None:
+        frames = frontchannel_logout.frames(ended.clients, services.settings.issuer, ended.sid)
     if accepted.redirect_to is not None and client is not None:
-        response = responses.hand_off(accepted.redirect_to, client.client_name)
+        response = _leave(accepted.redirect_to, client.client_name, frames)
+    elif ended is not None:
+        client_id = client.client_id if client else None
+        # Somebody else's hint, or a bare client_id, is no sign that the client did anything.
+        reference = signed_out.Reference(ended.sid, client_id, left_by_itself=accepted.sid == ended.sid)
+        address = signed_out.address(reference)
+        response = _through_frames(address, None, frames) if frames else _see_other(address)
     else:
-        response = render(
-            "end_session/signed_out.html",
-            app_name=client.client_name if client else None,
-            app_url=client.home if client else None,
-            # Who asks has signed the person out itself. The others are told by nobody yet.
-            unreached=[name for name in live.app_names if client is None or name != client.client_name] if live else [],
-        )
+        response = signed_out.page(client.client_id if client else None, Applications())
     cookies.drop_session(response)
+    return response
+
+
+def _leave(target: str, app_name: str, frames: Sequence[Frame]) -> Response:
+    return _through_frames(target, app_name, frames) if frames else responses.hand_off(target, app_name)
+
+
+def _through_frames(target: str, app_name: str | None, frames: Sequence[Frame]) -> Response:
+    """The pages of these clients are loaded first; then the browser goes on to the target (Front-Channel Logout 3)."""
+    headers.allow_frames({frame.origin for frame in frames})
+    return render(
+        "end_session/frames.html",
+        target=target,
+        app_name=app_name,
+        is_web=app_name is None or is_web_address(target),
+        frames=frames,
+    )
+
+
+def _see_other(address: str) -> Response:
+    response: Response = redirect(address, 303)  # type: ignore[assignment]
     return response
 
 
 def _accepted() -> EndSessionRequest:
     services = use_cases()
     return protocol.accept(
-        front_channel.parameters_of(request.query_string),
+        front_channel.parameters_of(_readable(request.query_string)),
         services.provider.find_client,
         lambda hint: services.keys.verified_id_token(hint, services.settings.issuer),
     )
+
+
+def _readable(encoded: bytes) -> bytes:
+    """The parameters, or none at all: whoever wants to sign out can, also when nobody can read the request."""
+    try:
+        front_channel.parameters_of(encoded)
+    except ShownToEndUser as error:
+        log.warning("a logout request is not relied on: %s", error.description)
+        return b""
+    return encoded

@@ -6,7 +6,12 @@ the whole chain of redirects after a form POST, so flows end by a 200 hand-off p
 
 Pages that an application may open in a window of its own leave that window its opener (docs/decisions/0014); all others
 are cut off from whoever opened them.
+
+One page loads others in frames: that of a logout, the pages of the applications that registered one, and only their
+origins are allowed there.
 """
+
+from collections.abc import Iterable
 
 from flask import Response, g, request
 
@@ -20,7 +25,7 @@ IN_A_WINDOW_OF_THE_APPLICATION = frozenset(
     f"idp.{name}"
     for name in (
         *("authorize", "authorize_post", "show", "answer", "restart", "leave"),
-        *("end_session", "end_session_post", "end_session_confirm"),
+        *("end_session", "end_session_post", "end_session_confirm", "signed_out"),
     )
 )
 
@@ -38,10 +43,17 @@ def allow_form_to_client() -> None:
     g.forms_leave = True
 
 
+def allow_frames(origins: Iterable[str]) -> None:
+    """This response loads pages of these origins in frames."""
+    g.frame_origins = sorted(origins)
+
+
 def set_headers(response: Response) -> Response:
     """Every response says how browsers have to treat it."""
     headers = response.headers
     own_policy = POLICY + ("" if g.get("forms_leave") else FORMS_TO_OURSELVES)
+    if origins := g.get("frame_origins"):
+        own_policy += "; frame-src " + " ".join(origins)
     headers["Content-Security-Policy"] = g.get("policy", own_policy)
     headers.setdefault("Cache-Control", "no-store")
     headers["Referrer-Policy"] = "no-referrer"

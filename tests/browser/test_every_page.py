@@ -15,14 +15,14 @@ from tests.browser.visitor import CODE, LOGIN, start
 from tests.browser.world import World
 from tests.conftest import is_long
 from tests.services.ports import LOOPBACK
-from tests.web.page_states import FRAME, SECRET, STATES, make_app
+from tests.web.page_states import FRAME, LEAVING, SECRET, STATES, make_app
 
 pytestmark = pytest.mark.xdist_group("browser")
 
 Facts = Mapping[tuple[str, str], Mapping[str, Any]]
 """What a browser says of each state of a page (FACTS), by the state's name and the language."""
 
-STAYING = sorted(STATES.keys() - {"handoff", "handoff-app", "form-post"})
+STAYING = sorted(STATES.keys() - LEAVING)
 WITH_MUCH_TO_PRESS = ("identify-error-wrong", "choose", "enrol", "verify-error-short", "consent", "logout", "postpone")
 
 FACTS = """(secret) => {

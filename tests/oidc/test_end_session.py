@@ -44,7 +44,7 @@ def _answer(browser: Browser, question: TestResponse, decision: str) -> TestResp
 
 def test_hint_of_the_live_session_ends_it_without_a_question(browser: Browser, hint: str) -> None:
     ended = _end(browser, id_token_hint=hint)
-    assert ended.status_code == 200
+    assert ended.status_code == 303 and ended.headers["Location"].startswith("/signed_out?about=")
     assert not _asks(ended)
     assert not was_sent(ended)
     assert not _is_signed_in(browser)
@@ -106,7 +106,7 @@ def test_wrong_request_asks_and_leads_nowhere(browser: Browser, hint: str, chang
     assert _asks(question)
     assert _is_signed_in(browser)
     gone = _answer(browser, question, "logout")
-    assert gone.status_code == 200
+    assert gone.status_code == 303
     assert not was_sent(gone)
     assert not _is_signed_in(browser)
 
@@ -142,7 +142,7 @@ def test_address_of_another_client_is_not_led_to_on_the_word_of_a_bare_client_id
 ) -> None:
     other = provider.client(post_logout_redirect_uris=["https://other.example/signed-out"])
     gone = _answer(browser, _end(browser, client_id=other.client_id, post_logout_redirect_uri=SIGNED_OUT), "logout")
-    assert gone.status_code == 200
+    assert gone.status_code == 303
     assert not was_sent(gone)
 
 
@@ -166,7 +166,7 @@ def test_without_a_hint_the_person_is_asked_and_can_stay_or_go(
     assert not was_sent(stays)
     assert _is_signed_in(browser)
     gone = _answer(browser, _end(browser, **parameters), "logout")
-    assert gone.status_code == 200
+    assert gone.status_code == 303
     assert not was_sent(gone)
     assert not _is_signed_in(browser)
 
@@ -202,10 +202,39 @@ def test_post_is_led_to_our_own_get_with_the_same_parameters(browser: Browser, h
     assert (answer.address, answer.values) == (SIGNED_OUT, {"state": "a#b \u2603"})
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"state=%ff", b"a=b&" * 500, b"state=" + b"x" * 40_000], ids=range(4))
-def test_unreadable_request_is_shown(provider: Provider, content: bytes) -> None:
-    assert provider.post("/end_session", content).status_code == 400
-    assert provider.get("/end_session", query=content).status_code == 400
+UNREADABLE = [b"\xff\xfe", b"state=%ff", b"%ff", b"a=b&" * 500, b"state=" + b"x" * 40_000]
+
+
+@pytest.mark.parametrize("content", UNREADABLE, ids=range(5))
+def test_unreadable_request_asks_and_signs_out_and_leads_nowhere(browser: Browser, hint: str, content: bytes) -> None:
+    right = form_encoded({"id_token_hint": hint, "post_logout_redirect_uri": SIGNED_OUT}).encode() + b"&"
+    question = browser.get("/end_session", query=right + content)
+    assert _asks(question)
+    assert _is_signed_in(browser)
+    gone = _answer(browser, question, "logout")
+    assert gone.status_code in (200, 303) and not was_sent(gone)
+    assert not _is_signed_in(browser)
+
+
+@pytest.mark.parametrize("content", UNREADABLE, ids=range(5))
+def test_unreadable_form_is_led_to_the_question(browser: Browser, hint: str, content: bytes) -> None:
+    posted = browser.post("/end_session", content)
+    assert posted.status_code == 303
+    assert _asks(browser.get(posted.headers["Location"]))
+
+
+def test_bare_client_id_leads_who_is_not_signed_in_to_that_clients_own_address_and_nowhere_else(
+    provider: Provider, party: RelyingParty
+) -> None:
+    """Nothing ends by it, and the address is one that the client registered itself: no more than a link to it."""
+    other = provider.client(post_logout_redirect_uris=["https://other.example/signed-out"])
+    stranger = provider.browser()
+    own = _end(stranger, client_id=party.client_id, post_logout_redirect_uri=SIGNED_OUT, state="s")
+    assert Answer.read(own).address == SIGNED_OUT
+    for uri in ("https://other.example/signed-out", SIGNED_OUT + "/", "https://evil.example/"):
+        assert not was_sent(_end(stranger, client_id=party.client_id, post_logout_redirect_uri=uri)), uri
+    assert not was_sent(_end(stranger, client_id=other.client_id, post_logout_redirect_uri=SIGNED_OUT))
+    assert not was_sent(_end(stranger, post_logout_redirect_uri=SIGNED_OUT))
 
 
 def test_body_cannot_reach_into_the_headers(provider: Provider) -> None:

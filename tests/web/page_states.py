@@ -157,6 +157,16 @@ _CONSENT = _FORM | {
 _CODE = {"request_code": "K7QM-3F"}
 _FINISHED = {"app_name": "Atosi", "app_url": "https://atosi.example/", "signed_in": True}
 
+_FRAMES: dict[str, object] = {"target": "/stay", "app_name": None, "is_web": True, "frames": []}
+_SIGNED_OUT: dict[str, object] = {
+    "app_name": "Atosi",
+    "app_url": "https://atosi.example/",
+    "told": [],
+    "waiting": [],
+    "unreached": [],
+    "is_last_look": True,
+}
+
 
 def _error(field: str, key: str, **params: object) -> dict[str, object]:
     return {"error": ErrorText(field, key, params)}
@@ -167,6 +177,7 @@ def _states() -> list[PageState]:
     enrol, verify = "factors/totp/enrol.html", "factors/totp/verify.html"
     enrol_mail, verify_mail = "factors/email/enrol.html", "factors/email/verify.html"
     expired: dict[str, object] = {"app_name": "Atosi", "restart_url": None, "app_url": None, "line_in_app": None}
+    signed_out = "end_session/signed_out.html"
     known = {"organisation": "10234", "username": "j.jansen", "remember": True}
     page = PageState
     return [
@@ -322,12 +333,23 @@ def _states() -> list[PageState]:
             _FORM | {"username": "j.jansen", "app_names": ["Atosi", "Rapportages"]},
         ),
         page("logout-no-application", "end_session/confirm.html", _FORM | {"username": "j.jansen", "app_names": []}),
+        page("logout-frames", "end_session/frames.html", _FRAMES | {"app_name": "Atosi"}),
+        page("logout-frames-no-application", "end_session/frames.html", _FRAMES),
         page(
-            "signed-out",
-            "end_session/signed_out.html",
-            {"app_name": "Atosi", "app_url": "https://atosi.example/", "unreached": ["Rapportages"]},
+            "logout-frames-app",
+            "end_session/frames.html",
+            _FRAMES | {"app_name": "Atosi", "target": "nl.example.app:/signed-out", "is_web": False},
         ),
-        page("signed-out-plain", "end_session/signed_out.html", {"app_name": None, "app_url": None, "unreached": []}),
+        page("signed-out", signed_out, _SIGNED_OUT | {"told": ["Atosi", "Rapportages"]}),
+        page(
+            "signed-out-waiting",
+            signed_out,
+            _SIGNED_OUT | {"told": ["Atosi"], "waiting": ["Rapportages"], "is_last_look": False},
+        ),
+        page("signed-out-no-answer", signed_out, _SIGNED_OUT | {"told": ["Atosi"], "waiting": ["Rapportages"]}),
+        page("signed-out-unreached", signed_out, _SIGNED_OUT | {"told": ["Atosi"], "unreached": ["Rapportages"]}),
+        page("signed-out-nobody-reached", signed_out, _SIGNED_OUT | {"unreached": ["Rapportages", "Roosters"]}),
+        page("signed-out-plain", signed_out, _SIGNED_OUT | {"app_name": None, "app_url": None}),
         page(
             "bad-request",
             "errors/bad_request.html",
@@ -353,6 +375,10 @@ def _states() -> list[PageState]:
 
 
 STATES = MappingProxyType({state.name: state for state in _states()})
+LEAVING = frozenset(
+    {"handoff", "handoff-app", "form-post", "logout-frames", "logout-frames-no-application", "logout-frames-app"}
+)
+"""The states whose page leaves by itself."""
 
 
 def make_app() -> Flask:

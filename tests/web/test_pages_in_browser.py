@@ -14,9 +14,9 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from tests.conftest import is_long
 from tests.services.chromium import executable, launch_arguments
-from tests.web.page_states import OTPAUTH_URI, STATES, make_app
+from tests.web.page_states import LEAVING, OTPAUTH_URI, STATES, make_app
 
-STAYING = sorted(STATES.keys() - {"handoff", "handoff-app", "form-post"})
+STAYING = sorted(STATES.keys() - LEAVING)
 """The states whose page does not leave by itself."""
 
 RULES = {
