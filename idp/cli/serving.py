@@ -26,11 +26,14 @@ from granian.server import Server
 from idp import create_app
 from idp.cli import logs, metrics
 from idp.cli.base import Command, Failure, State, pass_state
+from idp.egress.guarded import GuardedClient
 from idp.jobs.campaign_mails import CampaignMails
-from idp.jobs.schedule import mail_tasks, tasks
+from idp.jobs.deliver_logout_notices import LogoutNoticeDelivery
+from idp.jobs.schedule import mail_tasks, notice_tasks, tasks
 from idp.jobs.send_mail import MailSender
 from idp.jobs.worker import Worker, run_together
 from idp.mail.relay import Relay
+from idp.oidc.backchannel_logout import LogoutTokens
 from idp.settings import DEFAULT_ORIGIN, Settings, load
 from idp.wiring import Services
 
@@ -101,7 +104,7 @@ def serve(state: State, /, until_stdin_closes: bool, application: str | None) ->
 @click.option("--metrics-by-parent", is_flag=True, hidden=True, help="Serve no figures: the parent process does.")
 @pass_state
 def worker(state: State, /, until_stdin_closes: bool, application: str | None, metrics_by_parent: bool) -> None:
-    """Do what nobody asks for, until SIGTERM or Ctrl-C: end idle sessions, link the audit trail, purge."""
+    """Do what nobody asks for, until SIGTERM or Ctrl-C: end idle sessions, tell applications, mail."""
     settings = state.settings()
     with state.app(settings, _factory(application)) as app:
         logs.set_up(settings.log)
@@ -119,7 +122,7 @@ def worker(state: State, /, until_stdin_closes: bool, application: str | None, m
 
 
 def _workers(app: Flask, services: Services, stopping: Event) -> list[Worker]:
-    """Mail has one for itself: a relay that hangs keeps nothing else from being done."""
+    """Mail and logout notices have one each for themselves: who hangs there keeps nothing else from being done."""
     settings = services.settings
     relay = Relay(settings.mail, settings.issuer) if settings.mail is not None else None
     campaign_mails = CampaignMails(services.units, services.clock, services.post, services.correspondence)
@@ -133,9 +136,13 @@ def _workers(app: Flask, services: Services, stopping: Event) -> list[Worker]:
         campaign_mails if relay is not None else None,
     )
     sender = MailSender(services.units, services.clock, services.post, relay)
-    return [
-        Worker(each, services.clock, app.app_context, stopping) for each in (every, mail_tasks(sender, stopping.is_set))
-    ]
+    tokens = LogoutTokens(services.keys, services.clock, settings.issuer)
+    delivery = LogoutNoticeDelivery(
+        services.units, services.clock, tokens, GuardedClient(settings.egress.allow_loopback)
+    )
+    is_stopping = stopping.is_set
+    each_of = (every, mail_tasks(sender, is_stopping), notice_tasks(delivery, is_stopping))
+    return [Worker(tasks_of_one, services.clock, app.app_context, stopping) for tasks_of_one in each_of]
 
 
 def _require_free(host: str, port: int) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from idp.audit.chain import link
 from idp.jobs.campaign_mails import CampaignMails
+from idp.jobs.deliver_logout_notices import LogoutNoticeDelivery
 from idp.jobs.purge_expired import purge
 from idp.jobs.send_mail import MailSender
 from idp.jobs.sweep_idle_sessions import sweep
@@ -21,6 +22,8 @@ PURGE_EVERY = timedelta(hours=1)
 CAMPAIGN_MAILS_EVERY = timedelta(minutes=10)
 # Somebody waits for the code that is in it.
 MAIL_EVERY = timedelta(milliseconds=300)
+# Clients hear of the end of a session within 5 seconds (p95), and the sweep needs its second.
+NOTICES_EVERY = timedelta(milliseconds=200)
 # What is not in the chain of the audit trail yet could still be changed unseen.
 LINK_EVERY = timedelta(seconds=1)
 LINK_EVERYTHING_EVERY = timedelta(hours=1)
@@ -51,3 +54,8 @@ def tasks(
 def mail_tasks(sender: MailSender, is_stopping: Callable[[], bool]) -> Sequence[Task]:
     """For a worker of its own: a mail relay that does not answer delays nothing but mail."""
     return (Task("send mail", MAIL_EVERY, lambda: sender.run(is_stopping)),)
+
+
+def notice_tasks(delivery: LogoutNoticeDelivery, is_stopping: Callable[[], bool]) -> Sequence[Task]:
+    """For a worker of its own: a client that does not answer delays nothing but its own notices."""
+    return (Task("deliver logout notices", NOTICES_EVERY, lambda: delivery.run(is_stopping)),)

@@ -1,0 +1,223 @@
+"""Clients are told that a session ended: logout tokens go to their `backchannel_logout_uri`.
+
+One thread, the coordinator, does all that needs the database and signs; the others wait for the network and do nothing
+else. A client that hangs holds two of them for five seconds, then one at a time (see `jobs.troubled_clients`).
+
+    2xx within the time-out          delivered
+    4xx                              refused, for good: the client said so
+    anything else, and no answer     tried again after 5 seconds, doubling up to an hour, until 72 hours are over
+
+What became of each is recorded at once, so that a worker that is killed repeats no more than what was under way.
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from queue import Empty, SimpleQueue
+from random import SystemRandom
+
+from idp.egress.guarded import TIMEOUT, CallFailed, GuardedClient
+from idp.jobs import notice_claims
+from idp.jobs.notice_claims import LEASE, Notice, Places
+from idp.jobs.troubled_clients import TroubledClients
+from idp.jobs.worker import described
+from idp.kernel.clock import Clock, ticks
+from idp.oidc.backchannel_logout import LogoutTokens, NoticeObserver, Outcome
+from idp.store.units import UnitsOfWork
+
+log = logging.getLogger(__name__)
+
+PLACES = 64
+PLACES_FOR_SLOW = 16
+FIRST_WAIT = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(hours=1)
+# How long the coordinator waits for an answer before it looks for new notices.
+LOOK_AGAIN_AFTER = timedelta(milliseconds=100)
+ALARM_AGAIN_AFTER = timedelta(hours=1)
+
+_chance = SystemRandom()
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """What a call came to; `failure` is None when the client took the notice."""
+
+    notice: Notice
+    failure: str | None
+    at: datetime
+    took: timedelta
+
+    @property
+    def has_answered(self) -> bool:
+        return self.failure is None or self.failure.startswith("http ")
+
+    @property
+    def is_final(self) -> bool:
+        return self.failure is not None and self.failure.startswith("http 4")
+
+
+class LogoutNoticeDelivery:
+    """Delivers what is due. One in a process; its `run` belongs to one thread."""
+
+    def __init__(
+        self,
+        units: UnitsOfWork,
+        clock: Clock,
+        tokens: LogoutTokens,
+        client: GuardedClient,
+        observer: NoticeObserver | None = None,
+    ) -> None:
+        self._units, self._clock, self._tokens, self._client = units, clock, tokens, client
+        self._observer = observer
+        self._threads = ThreadPoolExecutor(PLACES, thread_name_prefix="calls a client")
+        self._tried: SimpleQueue[_Tried] = SimpleQueue()
+        self._under_way: Counter[str] = Counter()
+        self._troubled = TroubledClients()
+        self._alarmed: dict[tuple[str, str], datetime] = {}
+
+    def run(self, is_stopping: Callable[[], bool] = lambda: False) -> int:
+        """Everything that is due was tried once and recorded; the number that were delivered.
+
+        When `is_stopping` no more is begun, and what is under way is recorded. Needs an application context.
+        """
+        delivered = 0
+        while True:
+            if not is_stopping():
+                self._begin(self._claim())
+            if not self._under_way.total():
+                return delivered
+            delivered += self._record_what_came()
+
+    def _claim(self) -> Sequence[Notice]:
+        places = self._places()
+        if places.free < 1:
+            return ()
+        with self._units.reading() as unit:
+            if not notice_claims.is_something_due(unit, self._clock.now()):
+                return ()
+        with self._units.writing() as unit:
+            notice_claims.take_turn(unit)
+            now = self._clock.now()
+            late = notice_claims.give_up_late_ones(unit, now)
+            notice_claims.let_rest(unit, self._troubled.resting(now), now)
+            claimed = notice_claims.claim(unit, places, now)
+        for client_id, number in Counter(late).items():
+            self._alarm(client_id, f"{number} logout notice(s) for %s were not delivered in time and are given up")
+        for client_id in late:
+            self._settled(client_id, "expired")
+        return claimed
+
+    def _places(self) -> Places:
+        slow = self._troubled.slow
+        taken_by_slow = sum(self._under_way[client_id] for client_id in slow)
+        return Places(
+            free=PLACES - self._under_way.total(),
+            for_slow=max(0, PLACES_FOR_SLOW - taken_by_slow),
+            slow=list(slow),
+            silent=self._troubled.silent,
+        )
+
+    def _begin(self, claimed: Sequence[Notice]) -> None:
+        # Signing what is claimed takes its time too.
+        send_before = ticks() + LEASE - TIMEOUT - timedelta(seconds=1)
+        for notice in claimed:
+            self._under_way[notice.client_id] += 1
+            if notice.cannot_be_sent is not None:
+                self._came(notice, notice.cannot_be_sent)
+                continue
+            try:
+                token = self._tokens.make(notice.client_id, notice.alg, notice.sid, notice.sub)
+            except Exception as error:  # a notice that cannot be written must not keep the others back
+                log.error("logout notice %d cannot be written: %s", notice.id, described(error))
+                self._came(notice, f"failed: {type(error).__name__}")
+                continue
+            self._threads.submit(self._call, notice, token, send_before)
+
+    def _call(self, notice: Notice, token: str, send_before: timedelta) -> None:
+        """In a thread of its own; nothing here touches the database."""
+        began, failure = ticks(), None
+        try:
+            if began >= send_before:
+                raise TimeoutError  # this process stood still; the notice may be somebody else's by now
+            status = self._client.post(notice.uri or "", {"logout_token": token})
+            failure = None if 200 <= status < 300 else f"http {status}"
+        except CallFailed as failed:
+            failure = failed.failure
+        except Exception as error:  # the coordinator waits for every notice that it gave away
+            failure = f"failed: {type(error).__name__}"
+        self._came(notice, failure, ticks() - began)
+
+    def _came(self, notice: Notice, failure: str | None, took: timedelta = timedelta(0)) -> None:
+        self._tried.put(_Tried(notice, failure, self._clock.now(), took))
+
+    def _record_what_came(self) -> int:
+        """Waits a moment for what comes first, and records it and all that came meanwhile; the number delivered."""
+        delivered = 0
+        seconds = LOOK_AGAIN_AFTER.total_seconds()
+        try:
+            tried = self._tried.get(timeout=seconds)
+            while True:
+                try:
+                    delivered += self._record(tried)
+                except Exception:
+                    # The database is away: what the client knows is recorded when it is back.
+                    self._tried.put(tried)
+                    raise
+                self._under_way[tried.notice.client_id] -= 1
+                tried = self._tried.get_nowait()
+        except Empty:
+            return delivered
+
+    def _record(self, tried: _Tried) -> bool:
+        """What became of a try, in a unit of its own; True when the notice was delivered."""
+        notice, failure = tried.notice, tried.failure
+        final = notice.cannot_be_sent is not None or tried.is_final
+        is_back = self._learn(tried)
+        with self._units.writing() as unit:
+            if failure is None:
+                changed = notice_claims.record_delivered(unit, notice, tried.at)
+            elif final:
+                changed = notice_claims.record_refused(unit, notice, failure, tried.at)
+            else:
+                changed = notice_claims.record_failed(unit, notice, failure, tried.at + wait_after(notice.tries))
+        if is_back:
+            with self._units.writing() as unit:
+                notice_claims.take_turn(unit)
+                notice_claims.wake(unit, notice.client_id, self._clock.now())
+        if failure is not None:
+            log.warning("logout notice %d for %s: %s; try %d", notice.id, notice.client_id, failure, notice.tries)
+        if changed and failure is None:
+            self._settled(notice.client_id, "delivered", tried.at - notice.over_at if notice.over_at else None)
+        elif changed and final:
+            self._alarm(notice.client_id, f"%s refuses logout notices: {failure}")
+            self._settled(notice.client_id, "refused")
+        return failure is None
+
+    def _learn(self, tried: _Tried) -> bool:
+        """The pace of what follows; True when the client answers again after it was silent."""
+        client_id = tried.notice.client_id
+        if tried.notice.cannot_be_sent is not None:
+            return False
+        if tried.failure is None or tried.is_final:
+            return self._troubled.answered(client_id, tried.took)
+        self._troubled.failed(client_id, tried.has_answered, tried.at)
+        return False
+
+    def _settled(self, client_id: str, outcome: Outcome, delay: timedelta | None = None) -> None:
+        if self._observer is not None:
+            self._observer.notice_settled(client_id, outcome, delay)
+
+    def _alarm(self, client_id: str, what: str) -> None:
+        """Said at most once an hour of one client."""
+        now, about = self._clock.now(), (client_id, what.partition("%s")[2])
+        if now - self._alarmed.get(about, now - ALARM_AGAIN_AFTER) >= ALARM_AGAIN_AFTER:
+            self._alarmed[about] = now
+            log.error("ALARM: " + what, client_id)
+
+
+def wait_after(tries: int) -> timedelta:
+    """How long a notice waits after so many tries, give or take a fifth, so that those of one outage spread."""
+    return min(LONGEST_WAIT, FIRST_WAIT * (1 << min(tries - 1, 16))) * _chance.uniform(0.8, 1.2)
