@@ -7,7 +7,8 @@
     service_desk.py    ServiceDesk: reset and undo, lift a wait, extend, show
     sessions.py        SessionAdministration: list, show with its receipts, end one or all of an account
     extensions.py      when somebody may be given a later last day for postponing
-    clients.py         Clients: register, list, show
+    clients.py         Clients: register, set, list, show
+    activity_signals.py   clients that never tell that their user is active, though they are registered to
     signing_keys.py    SigningKeys: the keys that must exist before anything is signed
     refusals.py        Refusals: everything that is wrong with a form at once
 

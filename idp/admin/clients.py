@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.models import Account
+from idp.admin import activity_signals
 from idp.admin.refusals import Reasons
 from idp.audit.events import ClientChanged
 from idp.audit.trail import Trail
@@ -167,6 +168,11 @@ class Clients:
         """One client. Raises Refused when there is none with this identifier."""
         with self._units.reading() as unit:
             return _found(unit, client_id)
+
+    def is_silent(self, client_id: str) -> bool:
+        """Whether the client never tells that its user is active though it is registered to. Raises Refused."""
+        with self._units.reading() as unit:
+            return activity_signals.is_silent(unit, _found(unit, client_id))
 
     def _insert(self, client: Client) -> None:
         taken = Refused("client.exists", f"there is a client {client.client_id!r} already")

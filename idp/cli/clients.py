@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from idp.admin.activity_signals import LOOKED_AT
 from idp.admin.clients import GRANT_TYPES
 from idp.cli.base import Failure, Group, State, pass_state
 from idp.cli.values import TEXT, given
@@ -169,6 +170,14 @@ def list_clients(state: State) -> None:
 @click.argument("client_id")
 @pass_state
 def show_client(state: State, /, client_id: str) -> None:
-    """One application."""
+    """One application; says so when it never tells that its user is active, though it is registered to."""
     with state.services() as services:
-        state.tell_one(as_metadata(services.clients.show(client_id)))
+        shown, is_silent = services.clients.show(client_id), services.clients.is_silent(client_id)
+        state.tell_one({**as_metadata(shown), "is_silent": is_silent})
+    if is_silent:
+        told = "reported nothing" if shown.session_activity == "reported" else "refreshed no token"
+        click.echo(
+            f"{client_id} {told} in its last {LOOKED_AT} sign-ins: people who work in it are signed out 30 minutes"
+            " after they last visited us.",
+            err=True,
+        )

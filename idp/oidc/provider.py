@@ -194,7 +194,7 @@ class _RefreshTokenGrant(_Grant):
                     # Raised inside the unit of work: the refresh token is not used up.
                     raise InvalidScopeError("scope is wider than what was granted")
                 if client.session_activity == "token_refresh":
-                    self.provider.sessions.touch_by_refresh(unit, used.grant.session_id)
+                    self.provider.sessions.touch_by_refresh(unit, used.grant.session_id, client.client_id)
                 grant = replace(used.grant, scope=" ".join(scope) or used.grant.scope)
                 issued = self.provider.token_issuer.issue(unit, client, grant, used.refresh_token, False)
                 if issued is None:

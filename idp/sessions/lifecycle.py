@@ -133,7 +133,8 @@ class Sessions:
             "auth_time": max(proven.auth_time, session.auth_time),
             "factor_proven_at": proven.factor_proven_at or session.factor_proven_at,
             "postponed_until": proven.postponed_until or session.postponed_until,
-            **idle.moved_by_activity(session, now),
+            # Never back, should another node's clock be ahead of ours.
+            **idle.moved_by_activity(session, max(now, session.last_activity_at)),
         }
         changed = unit.execute(
             update(Session).where(Session.id == session.id, idle.live(now)).values(values).returning(Session.id)
@@ -196,26 +197,38 @@ class Sessions:
         return session if reason == "idle" else None
 
     def touch(self, unit: Unit, session: Session) -> bool:
-        """Something happened now, if the session is still live; False when it is over and stays so."""
+        """Something happened now, if the session is still live; False when it is over and stays so.
+
+        The session was loaded with `lock`: who waits for its row until the deadline has passed comes too late.
+        """
         now = self._clock.now()
         return self._extend(unit, session, now, now)
 
-    def touch_by_refresh(self, unit: Unit, session_id: int | None) -> None:
+    def touch_by_refresh(self, unit: Unit, session_id: int | None, client_id: str) -> None:
         """A refresh counted as activity: written at most once in 15 seconds, never later than the truth."""
+        session = self.load_live_by_id(unit, session_id, lock=True)
         now = self._clock.now()
-        session = self.load_live_by_id(unit, session_id)
         if session is not None and idle.is_worth_writing(session, now):
-            self._extend(unit, session, now, now, idle.coalesced(session))
+            self._signalled(unit, session, client_id, now, now)
             unit.refresh(session)
 
-    def report(self, unit: Unit, session: Session, at: datetime) -> bool:
-        """Its person did something at this moment, as a client says, if the session is still live now.
+    def report(self, unit: Unit, session: Session, at: datetime, client_id: str) -> bool:
+        """Its person did something at this moment, as this client says, if the session is still live now.
 
         A moment in the future is now, one before the last known activity changes nothing (False). Written at most once
         in 15 seconds, so a session may end that much early, and never late.
         """
+        unit.refresh(session, with_for_update=True)  # as for `touch`: the time is read when the row is ours
         now = self._clock.now()
-        return self._extend(unit, session, min(at, now), now, idle.coalesced(session))
+        return self._signalled(unit, session, client_id, min(at, now), now)
+
+    def _signalled(self, unit: Unit, session: Session, client_id: str, at: datetime, now: datetime) -> bool:
+        if not self._extend(unit, session, at, now, idle.coalesced(session)):
+            return False
+        ours = (Participation.session_id == session.id, Participation.client_id == client_id)
+        first = update(Participation).where(*ours, Participation.signalled_at.is_(None)).values(signalled_at=now)
+        unit.execute(first.execution_options(synchronize_session=False))
+        return True
 
     def _extend(
         self, unit: Unit, session: Session, at: datetime, now: datetime, at_least: timedelta = timedelta(0)

@@ -45,10 +45,15 @@ class Session(Base):
 
 
 class Participation(Base):
-    """This client received tokens in this session, and is told when the session ends."""
+    """This client received tokens in this session, and is told when the session ends.
+
+    `signalled_at`: when it first moved the clock, by a report or a refresh.
+    """
 
     __tablename__ = "participations"
+    __table_args__ = (Index("ix_participations_client_id", "client_id", "joined_at"),)
 
     session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id"), primary_key=True)
     client_id: Mapped[str] = mapped_column(String(200), primary_key=True)
     joined_at: Mapped[datetime]
+    signalled_at: Mapped[datetime | None]

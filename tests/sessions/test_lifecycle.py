@@ -57,7 +57,7 @@ class Life:
 
     def refresh(self, opened: Opened) -> None:
         with self.services.units.writing() as unit:
-            self.sessions.touch_by_refresh(unit, opened.session.id)
+            self.sessions.touch_by_refresh(unit, opened.session.id, "atosi")
 
     def join(self, opened: Opened, *client_ids: str) -> None:
         for client_id in client_ids:
