@@ -81,7 +81,7 @@ class SessionActivity:
                 return self._answer(session)
         with self._units.writing() as unit:
             session = self._session(unit, caller)
-            if session is not None and self._sessions.report(unit, session, at):
+            if session is not None and self._sessions.report(unit, session, at, caller.client.client_id):
                 unit.refresh(session)
             return self._answer(session)
 
