@@ -11,6 +11,7 @@ RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ig
 WORKDIR /build
 # The dependencies first: they change less often than the code.
 COPY pyproject.toml uv.lock README.md ./
+COPY clients/python clients/python
 RUN uv sync --locked --no-dev --no-install-project
 COPY idp idp
 COPY templates templates

@@ -33,7 +33,7 @@ check: ## Run the linters, the type checker and the rules about layers and templ
 	@$(BOOTSTRAP) check
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict idp tools tests/services
+	$(BIN)/mypy --strict idp tools tests/services clients/python/idp_kit
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.template_lint
 

@@ -28,8 +28,8 @@ import requests
 from flask import Flask
 from flask.testing import FlaskClient
 
-from idp.demo.id_token import Expected, verify_id_token
 from idp.kernel.clock import Clock, SystemClock
+from idp_kit.id_token import Expected, verify_id_token
 
 # --- The relying party
 
@@ -137,7 +137,7 @@ AuthMethod = Literal["client_secret_basic", "client_secret_post", "none"]
 
 
 class RelyingParty:
-    """One client at one provider. A wrong answer of the provider raises AssertionError or `IdTokenRefused`."""
+    """One client at one provider. A wrong answer of the provider raises AssertionError or `TokenRefused`."""
 
     def __init__(
         self,
@@ -256,7 +256,7 @@ class RelyingParty:
         return f"{self.metadata['end_session_endpoint']}?{urlencode(parameters)}"
 
     def verify(self, id_token: str, nonce: str | None, access_token: str | None = None) -> dict[str, Any]:
-        """The claims of a token that is signed by a published key and meant for this client. Raises IdTokenRefused."""
+        """The claims of a token that is signed by a published key and meant for this client. Raises TokenRefused."""
         answer = self._transport(HttpRequest("GET", self.metadata["jwks_uri"]))
         assert answer.status == 200, answer
         expected = Expected(self.issuer, self.client_id, nonce, access_token)

@@ -8,8 +8,8 @@ import pytest
 from flask import Flask, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from idp.demo.id_token import IdTokenRefused, UnknownKey
 from idp.kernel.clock import FixedClock
+from idp_kit.signed import TokenRefused, UnknownKey
 from tests.conftest import ISSUER
 from tests.demo import hostile_provider
 from tests.demo.hostile_provider import HostileProvider, consent_at
@@ -123,7 +123,7 @@ def test_relying_party_over_the_network_refuses_what_a_lying_provider_sends(cloc
             party.finish(*consented(party))
         provider.signing_key = key
         provider.change_claims = lambda claims: claims.update(nonce="another")
-        with pytest.raises(IdTokenRefused, match="nonce"):
+        with pytest.raises(TokenRefused, match="nonce"):
             party.finish(*consented(party))
         departure, _ = consented(party)
         with pytest.raises(AssertionError, match="state"):
@@ -260,5 +260,5 @@ def test_time_of_the_relying_party_is_that_of_its_clock() -> None:
     clock = FixedClock(datetime(2026, 2, 2, 9, 30, tzinfo=UTC))
     with hostile_provider.running(clock, hostile_provider.new_key("ES256", "first")) as provider:
         party = party_at(provider, FixedClock(datetime(2026, 2, 2, 9, 45, tzinfo=UTC)))
-        with pytest.raises(IdTokenRefused, match="exp"):
+        with pytest.raises(TokenRefused, match="exp"):
             party.finish(*consented(party))

@@ -7,7 +7,7 @@
     python3 -m venv ──> .venv-tools (pip, uv at UV_VERSION) ──> uv sync --locked ──> .venv ──> stamp in .venv
 
 The interpreter that runs this file is the one that .venv uses; no Python is ever downloaded. The stamp names
-the contents of `uv.lock` and `pyproject.toml`, so a second run with nothing changed takes a fraction of a
+the contents of `uv.lock` and both `pyproject.toml`, so a second run with nothing changed takes a fraction of a
 second. As root on Debian a missing `python3-venv` or `chromium` is installed; anybody else is told what to
 install. Only the standard library is used.
 """
@@ -91,7 +91,7 @@ def one_at_a_time() -> Iterator[None]:
 def fingerprint() -> str:
     """Names all that decides what belongs in .venv: the project's files, uv, and the place (scripts hold it)."""
     digest = hashlib.sha256(f"{UV_VERSION} {ROOT}".encode())
-    for name in ("uv.lock", "pyproject.toml"):
+    for name in ("uv.lock", "pyproject.toml", "clients/python/pyproject.toml"):
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()
 

@@ -9,15 +9,14 @@
     processes.py       children that end with their parent
 
     relying_party.py   create_relying_party(config) -> Flask: "Atosi" and "Rapportages", which hand their login over
-    sign_in.py         the code flow of such an application: Authlib's client, and every check that Authlib leaves out
-    id_token.py        verify_id_token: what must hold before an application believes an ID token
-    browser_session.py sessions in memory; the cookie holds a random value and nothing else
     mailbox.py         an SMTP server that keeps what it receives, and a page that shows it
     pages.py           headers and folders that the three have in common; templates/ and static/ hold their look
     server.py          one of these applications on a port
 
-The second group knows the provider by its issuer only, and imports nothing of it except the kernel's clock.
+The second group knows the provider by its issuer only, and imports nothing of it except the kernel's clock; logging
+in and out, sessions, notices and reports of activity are those of `idp_kit` in `clients/python`.
 
     browser -> /login -> provider ... -> /callback -> code exchange -> ID token verified -> userinfo -> / "Welkom"
             -> /logout (POST) -> provider's end_session_endpoint -> /signed-out
+    provider -> /session/backchannel-logout: the session ended, wherever that was
 """

@@ -23,23 +23,37 @@ from idp.kernel.clock import SystemClock
 from idp.kernel.errors import Misconfigured
 from idp.settings import format_duration, load, parse_duration
 
+# Shorter than somebody needs to log in at the second application.
+SHORTEST_IDLE = timedelta(seconds=3)
+
 
 class Duration(click.ParamType[timedelta]):
-    """A duration as in the settings: 30s, 5m, 1d."""
+    """A duration as in the settings: 30s, 5m, 1d. A bare number is in seconds, where that is `bare`."""
 
     name = "duration"
+
+    def __init__(self, bare: bool = False) -> None:
+        self._bare = bare
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
         if isinstance(value, timedelta):
             return value
+        text = str(value)
+        if self._bare and text.isdecimal():
+            text = f"{text}s"
         try:
-            return parse_duration(str(value))
+            return parse_duration(text)
         except ValueError as error:
             self.fail(f"{value!r} {error}; write it as in 30m, 12h or 1d", param, ctx)
 
 
 @click.command()
 @click.option("--later", type=Duration(), default="0s", help="Move the demonstration's clock, for instance 1d.")
+@click.option(
+    "--idle",
+    type=Duration(bare=True),
+    help="How long a session lasts without activity, for instance 60 (seconds) or 5m; 30m if you do not say.",
+)
 @click.option("--host", default=LOOPBACK, show_default=True, help="Address to listen on.")
 @click.option(
     "--port",
@@ -68,6 +82,7 @@ class Duration(click.ParamType[timedelta]):
 )
 def demo(
     later: timedelta,
+    idle: timedelta | None,
     host: str,
     port: int | None,
     data: Path | None,
@@ -88,14 +103,16 @@ def demo(
             elif application is not None:
                 _run_application(Ports(port or FIRST), host, _named(application))
             else:
-                _run_all(data, port, host, later)
+                _run_all(data, port, host, later, idle)
         except KeyboardInterrupt:
             return
 
 
-def _run_all(data: Path | None, port: int | None, host: str, later: timedelta) -> None:
-    with _folder(data) as path, running(path, port, host, later) as shown:
-        click.echo(_for_people(shown, later, kept=data is not None), err=True)
+def _run_all(data: Path | None, port: int | None, host: str, later: timedelta, idle: timedelta | None) -> None:
+    if idle is not None and idle < SHORTEST_IDLE:
+        raise click.BadParameter(f"at least {format_duration(SHORTEST_IDLE)}", param_hint="--idle")
+    with _folder(data) as path, running(path, port, host, later, idle) as shown:
+        click.echo(_for_people(shown, later, idle, kept=data is not None), err=True)
         click.echo(shown.as_json())
         sys.stdout.flush()
         wait(shown)
@@ -154,7 +171,7 @@ def _folder(data: Path | None) -> Iterator[Path]:
         yield Path(temporary)
 
 
-def _for_people(shown: Running, later: timedelta, kept: bool) -> str:
+def _for_people(shown: Running, later: timedelta, idle: timedelta | None, kept: bool) -> str:
     ports = shown.ports
     addresses = [
         *((each.name, base_url(ports.application(each.offset))) for each in APPLICATIONS),
@@ -172,6 +189,9 @@ def _for_people(shown: Running, later: timedelta, kept: bool) -> str:
     lines += [""]
     if later:
         lines.append(f"  The clock here is {format_duration(later)} ahead, so codes of a phone's app are wrong here.")
+    if idle is not None:
+        lines.append(f"  Whoever does nothing for {format_duration(idle)} is signed out of both applications.")
+        lines.append(f"  What they were told: idp --config {shown.folder.config} session list, session show SID")
     lines.append(f"  Settings and database: {shown.folder.path} ({'kept' if kept else 'removed at the end'})")
     lines += ["  Press Ctrl-C to stop.", ""]
     return "\n".join(lines)

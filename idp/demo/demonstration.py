@@ -27,6 +27,7 @@ from idp.store import schema
 STARTS_WITHIN = timedelta(seconds=120)
 LOOKS_EVERY_SECONDS = 0.1
 LAST_LINES = 20
+IDLE = "IDP_SESSION__IDLE_TIMEOUT"
 # The machine's proxy settings are for the world outside; what is started here listens here.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -65,10 +66,13 @@ class Running:
 
 
 @contextmanager
-def running(path: Path, first_port: int | None, host: str, later: timedelta) -> Iterator[Running]:
+def running(
+    path: Path, first_port: int | None, host: str, later: timedelta, idle: timedelta | None = None
+) -> Iterator[Running]:
     """Everything answers inside the `with` block; after it no process, thread or port of it is left.
 
-    `later` moves the clock of all parts. Raises PortTaken, OtherPorts, Misconfigured and Ended.
+    `later` moves the clock of all parts, `idle` is the idle time-out of sessions. Raises PortTaken, OtherPorts,
+    Misconfigured and Ended.
     """
     folder, clock = DataFolder(path), clock_later(later)
     ports = folder.write_settings(first_port)
@@ -78,13 +82,17 @@ def running(path: Path, first_port: int | None, host: str, later: timedelta) -> 
         for application in APPLICATIONS:
             config = _config(application, issuer, ports, client_secrets[application.client_id])
             port = ports.application(application.offset)
-            stack.enter_context(server.serving(create_relying_party(config, clock), host, port))
+            party = create_relying_party(config, clock)
+            stack.callback(party.extensions["idp_kit"].close)
+            stack.enter_context(server.serving(party, host, port))
         mailbox = Mailbox(clock)
         smtp = smtp_server(mailbox, host, ports.smtp)
         smtp.start()
         stack.callback(smtp.stop)
         stack.enter_context(server.serving(create_mailbox(mailbox), host, ports.mailbox))
         variables = {**environment(folder.config, host), LATER: format_duration(later)}
+        if idle is not None:
+            variables[IDLE] = format_duration(idle)
         provider = stack.enter_context(child(command(), variables, folder.log))
         shown = Running(folder, issuer, ports, totp_keys, states, provider)
         for url in (f"{issuer}/health/ready", *map(base_url, ports.all[1:-1])):

@@ -27,7 +27,8 @@ def new_application(import_name: str, name: str, accent: str, form_action: str) 
     app = Flask(import_name, template_folder=str(HERE / "templates"), static_folder=str(HERE / "static"))
     app.jinja_env.globals.update(application=name, accent=accent, dutch_moment=dutch_moment)
     policy = (
-        "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; frame-ancestors 'none'; "
+        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'; "
         f"form-action {form_action}"
     )
 
@@ -37,7 +38,7 @@ def new_application(import_name: str, name: str, accent: str, form_action: str) 
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
-        if request.endpoint not in ("static", "icon"):
+        if request.endpoint not in ("static", "icon", "idp_kit.asset"):
             response.headers["Cache-Control"] = "no-store"
         return response
 

@@ -104,6 +104,7 @@ def add_application(services: Services, application: Application, base_url: str,
         client_secret=client_secret,
         token_endpoint_auth_method="client_secret_basic",  # noqa: S106 - the name of a method, not a password
         post_logout_redirect_uris=[f"{base_url}/signed-out"],
+        backchannel_logout_uri=f"{base_url}/session/backchannel-logout",
         session_activity="reported",
         first_party=True,
         client_uri=f"{base_url}/",

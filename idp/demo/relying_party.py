@@ -1,24 +1,23 @@
-"""A relying application that hands its login over to the provider, as an application of a customer would."""
+"""A relying application that hands its login over to the provider, as an application of a customer would.
 
-import hmac
-import secrets
+Its own are the pages; logging in and out, the session and the notices are those of the kit in `clients/python`.
+"""
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
-from urllib.parse import urlsplit
+from typing import Any
 
-from flask import Flask, Response, abort, current_app, jsonify, redirect, render_template, request, session
+from flask import Flask, Response, jsonify, redirect, render_template, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
-from idp.demo.browser_session import BrowserSession, MemorySessions
 from idp.demo.pages import dutch_moment, new_application
-from idp.demo.sign_in import SignedIn, SignIn, SignInFailed, origin
-from idp.kernel.clock import Clock, SystemClock
-
-SCOPE = "openid profile email"
-IDLE_TIMEOUT = timedelta(minutes=30)
+from idp.kernel.clock import Clock
+from idp_kit import KitConfig, Login, SessionKit, SignInFailed, Store
+from idp_kit.config import origin
+from idp_kit.extension import local_path
+from idp_kit.store import INACTIVITY
 
 
 @dataclass(frozen=True)
@@ -41,13 +40,17 @@ class RelyingPartyConfig:
     other_url: str
     provider_timeout: timedelta = timedelta(seconds=5)
 
-    @property
-    def redirect_uri(self) -> str:
-        return f"{self.base_url}/callback"
-
-    @property
-    def post_logout_redirect_uri(self) -> str:
-        return f"{self.base_url}/signed-out"
+    def for_kit(self) -> KitConfig:
+        """What the kit must know of it."""
+        return KitConfig(
+            issuer=self.issuer,
+            client_id=self.client_id,
+            client_secret=self.client_secret,
+            base_url=self.base_url,
+            secret_key=self.secret_key,
+            cookie=self.session_cookie,
+            provider_timeout=self.provider_timeout,
+        )
 
 
 @dataclass(frozen=True)
@@ -117,84 +120,46 @@ METHODS = {
 }
 
 
-def create_relying_party(config: RelyingPartyConfig, clock: Clock | None = None) -> Flask:
-    """The application, ready to serve. It finds the provider when somebody logs in, not before."""
-    clock = clock or SystemClock()
-    provider = "{}://{}".format(*origin(config.issuer))
-    app = new_application(__name__, config.name, config.accent, f"'self' {provider}")
-    app.session_interface = MemorySessions(
-        config.session_cookie, config.base_url.startswith("https://"), clock, IDLE_TIMEOUT
-    )
-    sign_in = SignIn(
-        app,
-        clock,
-        issuer=config.issuer,
-        client_id=config.client_id,
-        client_secret=config.client_secret,
-        scope=SCOPE,
-        redirect_uri=config.redirect_uri,
-        timeout=config.provider_timeout,
-    )
+def create_relying_party(
+    config: RelyingPartyConfig, clock: Clock | None = None, store: Store | None = None, background: bool = True
+) -> Flask:
+    """The application, ready to serve. It finds the provider when somebody logs in, not before. `app.extensions` holds
+    its SessionKit as "idp_kit", to be closed; `background` is off in tests that move time themselves."""
+    app = new_application(__name__, config.name, config.accent, f"'self' {origin(config.issuer)}")
+    kit = SessionKit(app, config.for_kit(), store, clock, background)
 
     @app.get("/")
-    def home() -> str:
-        signed_in = _signed_in()
-        if signed_in is None:
+    def home() -> AnyResponse | str:
+        if kit.login is None and kit.ended == INACTIVITY:
+            return redirect("/signed-out", 303)
+        if kit.login is None:
             return render_template("welcome.html", other_name=config.other_name, other_url=config.other_url)
         return render_template(
             "signed_in.html",
-            person=_known_about(signed_in),
-            csrf_token=_session().csrf_token(config.secret_key),
+            person=_known_about(kit.login),
+            csrf_token=kit.csrf_token(),
             other_name=config.other_name,
             other_url=config.other_url,
         )
 
-    @app.get("/login")
-    def login() -> AnyResponse:
-        return redirect(sign_in.authorization_url(local_path(request.args.get("next", "/"))), 303)
-
-    @app.get("/callback")
-    def callback() -> AnyResponse:
-        signed_in = sign_in.finish(request.args)
-        _session().replace()  # whoever knew the cookie before knows nothing now
-        session["signed_in"] = signed_in
-        return redirect(signed_in.next_path, 303)
-
-    @app.post("/logout")
-    def logout() -> AnyResponse:
-        signed_in, expected = _signed_in(), _session().csrf_token(config.secret_key)
-        if signed_in is None:
-            return redirect("/signed-out", 303)
-        if not hmac.compare_digest(request.form.get("csrf_token", "").encode(), expected.encode()):
-            abort(403)
-        _session().replace()
-        session["logout_state"] = state = secrets.token_urlsafe(16)
-        try:
-            return redirect(sign_in.end_session_url(signed_in.id_token, config.post_logout_redirect_uri, state), 303)
-        except SignInFailed as failure:
-            raise SignInFailed("logged_out_here_only", str(failure)) from failure
-
     @app.get("/signed-out")
     def signed_out() -> AnyResponse | str:
-        if _signed_in() is not None:
-            return redirect("/", 303)
-        state = session.pop("logout_state", None)
-        everywhere = state is not None and request.args.get("state") == state
-        return render_template("signed_out.html", everywhere=everywhere)
+        wanted = local_path(request.args.get("next", "/"))
+        if kit.login is not None:
+            return redirect(wanted, 303)
+        everywhere = kit.has_logged_out_everywhere()
+        return render_template("signed_out.html", everywhere=everywhere, ended=kit.ended, next_path=wanted)
 
     @app.get("/api/session")
     def show_session() -> Response:
-        signed_in = _signed_in()
-        if signed_in is None:
+        if kit.login is None:
             return jsonify(signed_in=False)
-        return jsonify(signed_in=True, claims=signed_in.claims, userinfo=signed_in.userinfo)
+        return jsonify(signed_in=True, claims=kit.login.claims, userinfo=kit.login.userinfo)
 
     @app.errorhandler(SignInFailed)
     def explain(failure: SignInFailed) -> tuple[str, int]:
-        current_app.logger.warning(
-            "%s: nobody was signed in: %s", config.name, str(failure).encode("unicode_escape").decode()
-        )
-        if failure.problem == "unknown_state" and _signed_in() is not None:
+        app.logger.warning("%s: nobody was signed in: %s", config.name, str(failure).encode("unicode_escape").decode())
+        if failure.problem == "unknown_state" and kit.login is not None:
             return _problem_page(PROBLEMS["already_signed_in"])
         return _problem_page(PROBLEMS.get(failure.problem, OTHER_ERROR))
 
@@ -204,24 +169,6 @@ def create_relying_party(config: RelyingPartyConfig, clock: Clock | None = None)
         return _problem_page(PAGE_PROBLEMS.get(status, SERVER_PROBLEM), status)
 
     return app
-
-
-def local_path(wanted: str) -> str:
-    """The path with query when it leads to a page of this application, else `/`: no open redirect.
-
-    Browsers read a backslash as a slash and drop control characters, so `/\\host` and `/<tab>/host` would lead away.
-    """
-    parts = urlsplit(wanted)
-    harmless = wanted.isprintable() and "\\" not in wanted and not parts.scheme and not parts.netloc
-    return wanted if harmless and wanted.startswith("/") and not wanted.startswith("//") else "/"
-
-
-def _session() -> BrowserSession:
-    return cast(BrowserSession, session)
-
-
-def _signed_in() -> SignedIn | None:
-    return cast(SignedIn | None, session.get("signed_in"))
 
 
 def _problem_page(problem: Problem, status: int | None = None) -> tuple[str, int]:
@@ -246,8 +193,8 @@ class Person:
     rows: tuple[Row, ...]
 
 
-def _known_about(signed_in: SignedIn) -> Person:
-    claims, userinfo = signed_in.claims, signed_in.userinfo
+def _known_about(login: Login) -> Person:
+    claims, userinfo = login.claims, login.userinfo
     name = str(userinfo.get("name") or userinfo.get("preferred_username") or "onbekende gebruiker")
     organisation = str(userinfo.get("organisation_name", "onbekend"))
     level = str(claims.get("acr", ""))

@@ -55,7 +55,7 @@ def config(provider: HostileProvider) -> RelyingPartyConfig:
 
 @pytest.fixture
 def application(config: RelyingPartyConfig, clock: FixedClock) -> Flask:
-    return create_relying_party(config, clock)
+    return create_relying_party(config, clock, background=False)
 
 
 @pytest.fixture

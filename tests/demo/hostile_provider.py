@@ -10,6 +10,7 @@ from base64 import urlsafe_b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote_plus, urlencode
@@ -20,9 +21,9 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, KeyParameters, RSAKey
 from werkzeug.wrappers import Response as AnyResponse
 
-from idp.demo.id_token import left_half_of_hash
 from idp.demo.server import serving
 from idp.kernel.clock import Clock, whole_seconds
+from idp_kit.id_token import left_half_of_hash
 
 Claims = dict[str, Any]
 Key = RSAKey | ECKey
@@ -54,13 +55,66 @@ class HostileProvider:
         self.change_id_token: Callable[[str], str] = lambda id_token: id_token
         self.change_token_response: Callable[[Claims], Any] = lambda response: response
         self.change_discovery: Callable[[Claims], Any] = lambda document: document
+        self.change_session_answer: Callable[[Claims], Any] = lambda answer: answer
         self.instead: dict[str, Callable[[], AnyResponse]] = {}
+        self.idle_timeout, self.absolute_timeout = timedelta(minutes=30), timedelta(hours=12)
+        self.ahead = timedelta(0)
+        """How far its clock is from that of the application."""
+        self.opened_at = self.last_activity_at = clock.now()
+        self.session_ended = False
+        self.reports: list[float] = []
+        """The moments of activity that it was told of, in seconds since the epoch by its own clock."""
         self.calls: Counter[str] = Counter()
         self._codes: dict[str, dict[str, str]] = {}
 
-    def sign(self, claims: Claims) -> str:
-        header = {"alg": self.signing_key.alg or "RS256", "kid": self.signing_key.kid}
+    def sign(self, claims: Claims, more: Claims | None = None) -> str:
+        header = {"alg": self.signing_key.alg or "RS256", "kid": self.signing_key.kid, **(more or {})}
         return jwt.encode(header, claims, self.signing_key, algorithms=["RS256", "ES256"])
+
+    def logout_token(self, change: Callable[[Claims], None] = lambda claims: None, **header: Any) -> str:
+        """A logout token for Atosi of the one session there is, as its provider would sign it, changed."""
+        now = whole_seconds(self.clock.now())
+        claims: Claims = {
+            "iss": self.issuer,
+            "sub": "anna-1",
+            "aud": "atosi",
+            "iat": now,
+            "exp": now + 120,
+            "jti": secrets.token_urlsafe(16),
+            "events": {"http://schemas.openid.net/event/backchannel-logout": {}},
+            "sid": "session-1",
+        }
+        change(claims)
+        return self.sign(claims, {"typ": "logout+jwt", **header})
+
+    def ends_at(self) -> datetime:
+        """When the session is over, by its own clock."""
+        return min(self.last_activity_at + self.idle_timeout, self.opened_at + self.absolute_timeout)
+
+    def answer_about_session(self) -> Any:
+        now = self.clock.now() + self.ahead
+        if self.session_ended or now >= self.ends_at():
+            return self.change_session_answer({"active": False})
+        times = {
+            "now": now,
+            "last_activity_at": self.last_activity_at,
+            "ends_at": self.ends_at(),
+            "absolute_ends_at": self.opened_at + self.absolute_timeout,
+        }
+        left = int((self.ends_at() - now).total_seconds())
+        seconds = {name: whole_seconds(moment) for name, moment in times.items()}
+        return self.change_session_answer({"active": True, "sid": "session-1", "expires_in": left, **seconds})
+
+    def take_report(self, last_activity_at: float) -> None:
+        now = self.clock.now() + self.ahead
+        self.reports.append(last_activity_at)
+        if not self.session_ended and now < self.ends_at():
+            moment = datetime.fromtimestamp(last_activity_at, UTC)
+            self.last_activity_at = max(self.last_activity_at, min(moment, now))
+
+    def knows_client(self) -> bool:
+        given = request.authorization
+        return given is not None and self.clients.get(given.username or "") == unquote_plus(given.password or "")
 
     def application(self) -> Flask:
         app = Flask(__name__)
@@ -86,6 +140,8 @@ class HostileProvider:
                         "userinfo_endpoint": f"{self.issuer}/userinfo",
                         "jwks_uri": f"{self.issuer}/jwks",
                         "end_session_endpoint": f"{self.issuer}/end_session",
+                        "session_status_endpoint": f"{self.issuer}/session/status",
+                        "session_activity_endpoint": f"{self.issuer}/session/activity",
                         "response_types_supported": ["code"],
                         "subject_types_supported": ["public"],
                         "id_token_signing_alg_values_supported": ["RS256", "ES256", "HS256", "none"],
@@ -102,6 +158,9 @@ class HostileProvider:
         @app.get("/authorize")
         def authorize() -> AnyResponse:
             code = secrets.token_urlsafe(16)
+            if self.session_ended or self.clock.now() + self.ahead >= self.ends_at():
+                self.opened_at, self.session_ended = self.clock.now() + self.ahead, False
+            self.last_activity_at = self.clock.now() + self.ahead
             self._codes[code] = request.args.to_dict()
             answer = {"code": code, "state": request.args["state"], "iss": self.issuer}
             return redirect(f"{request.args['redirect_uri']}?{urlencode(answer)}", 303)
@@ -122,6 +181,19 @@ class HostileProvider:
             ):
                 return jsonify(error="invalid_grant"), 400
             return jsonify(self.change_token_response(self._tokens(asked)))
+
+        @app.post("/session/status")
+        def session_status() -> AnyResponse | tuple[Response, int]:
+            if not self.knows_client():
+                return jsonify(error="invalid_client"), 401
+            return jsonify(self.answer_about_session())
+
+        @app.post("/session/activity")
+        def session_activity() -> AnyResponse | tuple[Response, int]:
+            if not self.knows_client():
+                return jsonify(error="invalid_client"), 401
+            self.take_report(float(request.form["last_activity_at"]))
+            return jsonify(self.answer_about_session())
 
         @app.get("/userinfo")
         def userinfo() -> Response:

@@ -11,9 +11,12 @@ import pytest
 from flask import Flask, session
 from flask.testing import FlaskClient
 
-from idp.demo.relying_party import RelyingPartyConfig, create_relying_party, local_path
+from idp.demo.relying_party import RelyingPartyConfig, create_relying_party
 from idp.kernel.clock import FixedClock
+from idp_kit.extension import local_path
 from tests.demo.hostile_provider import HostileProvider, Key, consent_at, new_key
+
+BY_A_PERSON = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-User": "?1"}
 
 
 def path_of(url: str) -> str:
@@ -52,7 +55,11 @@ def test_authorization_request_carries_pkce_state_and_nonce(
     location = browser.get("/login").headers["Location"]
     sent = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
     assert location.startswith(f"{provider.issuer}/authorize?")
-    assert (sent["response_type"], sent["client_id"], sent["redirect_uri"]) == ("code", "atosi", config.redirect_uri)
+    assert (sent["response_type"], sent["client_id"], sent["redirect_uri"]) == (
+        "code",
+        "atosi",
+        config.for_kit().redirect_uri,
+    )
     assert sent["code_challenge_method"] == "S256" and len(sent["code_challenge"]) == 43
     assert len(sent["state"]) >= 20 and len(sent["nonce"]) >= 20
     assert set(sent["scope"].split()) == {"openid", "profile", "email"}
@@ -118,9 +125,13 @@ def test_guessed_cookie_is_not_adopted(application: Flask) -> None:
 def test_session_unused_for_thirty_minutes_is_gone(browser: FlaskClient, clock: FixedClock) -> None:
     sign_in(browser)
     clock.move(timedelta(minutes=29, seconds=59))
+    assert "Welkom, Anna" in browser.get("/", headers=BY_A_PERSON).text
+    clock.move(timedelta(minutes=29, seconds=59))
     assert "Welkom, Anna" in browser.get("/").text
-    clock.move(timedelta(minutes=30))
-    assert 'id="login"' in browser.get("/").text
+    clock.move(timedelta(seconds=1))
+    page = browser.get("/", follow_redirects=True).text
+    assert "U bent automatisch uitgelogd" in page and "Opnieuw inloggen" in page
+    assert "Welkom bij" in browser.application.test_client().get("/").text, "who never logged in is told nothing"
 
 
 def test_sign_in_that_another_tab_overtook_ends_on_a_page_that_says_so(browser: FlaskClient) -> None:
@@ -176,7 +187,7 @@ def test_logging_out_ends_the_session_here_and_asks_the_provider_to_end_its_own(
     sent = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
     assert location.startswith(f"{provider.issuer}/end_session?")
     assert sent["client_id"] == "atosi" and sent["id_token_hint"].count(".") == 2
-    assert sent["post_logout_redirect_uri"] == config.post_logout_redirect_uri
+    assert sent["post_logout_redirect_uri"] == config.for_kit().post_logout_redirect_uri
     assert browser.get("/api/session").json == {"signed_in": False}
     assert "U bent uitgelogd" in browser.get("/signed-out", query_string={"state": sent["state"]}).text
 

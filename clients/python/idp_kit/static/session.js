@@ -26,6 +26,7 @@
   const TELL_EVERY = 60 * SECOND;
   const ASK_WITHIN = 5 * SECOND;
   const HIDDEN_WAITS = 2 * SECOND; /* So that of several tabs the one that is seen asks for all. */
+  const JUST_NOW = SECOND / 10;
   const SPOKEN = [120, 60, 30]; /* Seconds left at which screen readers hear it. */
   const OVER = "session-kit-over";
 
@@ -114,7 +115,7 @@
       rememberSent();
       request.method = "POST";
       request.headers = { "Content-Type": "application/json", "X-Session-Kit": "1" };
-      request.body = JSON.stringify({ idle_seconds: Math.ceil((at - moment) / SECOND) });
+      request.body = JSON.stringify({ idle_seconds: Math.max(0, Math.ceil((at - moment - JUST_NOW) / SECOND)) });
     }
     let answer;
     try {
@@ -196,7 +197,7 @@
 
   function isUntold() {
     /* What other tabs say is whole milliseconds. */
-    return active - told > 50;
+    return active - told > JUST_NOW;
   }
 
   /** At most once a minute, in all tabs together; what came too early is told at the minute's end. */
