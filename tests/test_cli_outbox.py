@@ -88,15 +88,41 @@ def test_retry_makes_a_failing_letter_due_at_once(services: Services) -> None:
         assert sender(services, smtp.port).run() == 1
 
 
-def test_notice_that_was_given_up_can_be_tried_again(services: Services) -> None:
+def test_notices_are_listed_with_their_session_and_what_became_of_them(services: Services) -> None:
+    now = services.clock.now()
+    later = now + timedelta(hours=72)
     with services.units.writing() as unit:
-        now = services.clock.now()
-        notice = enqueue_message(unit, "logout_notice", "atosi", {"sid": "s"}, now)
+        enqueue_message(unit, "logout_notice", "atosi", {"sid": "s"}, now, subject="the sid", expires_at=later)
+        refused = enqueue_message(unit, "logout_notice", "agenda", {"sid": "s"}, now, subject="the sid")
+        message = unit.get_one(OutboxMessage, refused)
+        message.failed_at, message.failure = now, "http 403"
+    shown = [(each["receiver"], each["about"], each["state"], each["failure"]) for each in listed()]
+    assert shown == [("atosi", "the sid", "waiting", None), ("agenda", "the sid", "given up", "http 403")]
+
+
+@pytest.mark.parametrize("failure", ["http 403", "expired", "no address"])
+def test_notice_that_was_given_up_is_tried_for_another_72_hours(services: Services, failure: str) -> None:
+    now = services.clock.now()
+    ended_at = now - timedelta(days=10)
+    with services.units.writing() as unit:
+        expires_at = ended_at + timedelta(hours=72)
+        notice = enqueue_message(unit, "logout_notice", "atosi", {"sid": "s"}, ended_at, expires_at=expires_at)
         message = unit.get_one(OutboxMessage, notice)
-        message.failed_at, message.failure, message.next_try_at = now, "timed out", now + timedelta(hours=1)
-    assert listed()[0]["state"] == "given up"
+        message.failed_at, message.failure, message.next_try_at = expires_at, failure, expires_at
+    assert listed()[0]["state"] == ("expired" if failure == "expired" else "given up")
     assert run("outbox", "retry", str(notice))[0] == 0
-    assert row(services, notice)["failed_at"] is None
+    tried = row(services, notice)
+    assert tried["failed_at"] is None and tried["next_try_at"] >= now and listed()[0]["state"] == "waiting"
+    assert timedelta(hours=72) <= tried["expires_at"] - now < timedelta(hours=73)
+
+
+def test_retry_of_a_notice_that_still_waits_gives_it_no_more_time(services: Services) -> None:
+    now = services.clock.now()
+    with services.units.writing() as unit:
+        expires_at = now + timedelta(hours=3)
+        notice = enqueue_message(unit, "logout_notice", "atosi", {"sid": "s"}, now, expires_at=expires_at)
+    assert run("outbox", "retry", str(notice))[0] == 0
+    assert row(services, notice)["expires_at"] == expires_at
 
 
 def test_retry_of_what_cannot_be_sent_says_why(services: Services) -> None:

@@ -1,7 +1,7 @@
 """What an administrator sees of the outbox, and trying again by hand."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, or_, select, update
@@ -9,6 +9,10 @@ from sqlalchemy.orm import Session
 
 from idp.kernel.errors import IdpError
 from idp.outbox.models import OutboxMessage
+
+EXPIRED = "expired"
+# As long as a notice is tried at first.
+TRIED_AGAIN_FOR = timedelta(hours=72)
 
 
 class CannotRetry(IdpError):
@@ -27,10 +31,10 @@ def state_of(message: OutboxMessage, now: datetime) -> str:
     """`sent`, `expired`, `given up`, `sending`, `failing` or `waiting`."""
     if message.delivered_at is not None:
         return "sent"
-    if message.failure == "expired" or message.expires_at is not None and message.expires_at <= now:
-        return "expired"
-    if message.failed_at is not None:
+    if message.failed_at is not None and message.failure != EXPIRED:
         return "given up"
+    if message.failure == EXPIRED or message.expires_at is not None and message.expires_at <= now:
+        return "expired"
     if message.leased_until is not None and message.leased_until > now:
         return "sending"
     return "waiting" if message.failure is None else "failing"
@@ -41,7 +45,7 @@ def described(message: OutboxMessage, now: datetime) -> Mapping[str, Any]:
     return {
         "id": message.id,
         "kind": message.kind,
-        "about": message.payload.get("letter"),
+        "about": message.payload.get("letter") or message.subject,
         "receiver": message.receiver,
         "state": state_of(message, now),
         "tries": message.tries,
@@ -53,22 +57,27 @@ def described(message: OutboxMessage, now: datetime) -> Mapping[str, Any]:
 
 
 def retry(unit: Session, message_id: int, now: datetime) -> None:
-    """The message is tried at once, as if for the first time; also one that was given up, if its content is kept.
+    """The message is tried at once; also one that was given up, if its content is kept.
 
-    Raises CannotRetry when there is none, when it was sent or expired, and when its content was erased.
+    A notice that was given up or expired is tried for another 72 hours: that a session ended stays true. A letter is
+    never sent after it expired. Raises CannotRetry when there is none, when it was sent, and for
+    a letter that expired or whose content was erased.
     """
+    message = unit.get(OutboxMessage, message_id, with_for_update=True)
+    if message is None:
+        raise CannotRetry(f"there is no message {message_id}")
+    values: dict[str, Any] = {"next_try_at": now, "failed_at": None}
+    if message.kind != "mail" and state_of(message, now) in ("given up", "expired"):
+        values |= {"expires_at": now + TRIED_AGAIN_FOR, "failure": None}
     can_be_sent = and_(
         OutboxMessage.delivered_at.is_(None),
-        or_(OutboxMessage.expires_at.is_(None), OutboxMessage.expires_at > now),
+        or_(OutboxMessage.kind != "mail", OutboxMessage.expires_at.is_(None), OutboxMessage.expires_at > now),
         or_(OutboxMessage.failed_at.is_(None), OutboxMessage.kind != "mail", OutboxMessage.payload_sealed.is_not(None)),
     )
     trying = update(OutboxMessage).where(OutboxMessage.id == message_id, can_be_sent)
-    statement = trying.values(next_try_at=now, failed_at=None).returning(OutboxMessage.id)
+    statement = trying.values(values).returning(OutboxMessage.id)
     if unit.execute(statement.execution_options(synchronize_session=False)).one_or_none() is not None:
         return
-    message = unit.get(OutboxMessage, message_id)
-    if message is None:
-        raise CannotRetry(f"there is no message {message_id}")
     reasons = {"sent": "was sent", "expired": "is expired"}
     why = reasons.get(state_of(message, now), f"was given up ({message.failure}), and what it said was erased")
     raise CannotRetry(f"message {message_id} {why}")
