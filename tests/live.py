@@ -82,7 +82,14 @@ class LiveProvider:
     `clients` are those that `add_client` made, by client_id; `anna` is somebody who needs no code yet.
     """
 
-    def __init__(self, database_url: str, later: timedelta = timedelta(0), workers: int = 1, **settings: Any) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        later: timedelta = timedelta(0),
+        workers: int = 1,
+        worker_embedded: bool = False,
+        **settings: Any,
+    ) -> None:
         """`settings` are groups and values of the settings, as `tests.conftest.make_settings` takes them."""
         self.port = free_port()
         self.issuer = f"http://localhost:{self.port}"
@@ -97,7 +104,7 @@ class LiveProvider:
             "passwords": WEAK_HASH,
             "egress": {"allow_loopback": True},
             **settings,
-            "server": {"port": self.port, "workers": workers, "worker_embedded": False},
+            "server": {"port": self.port, "workers": workers, "worker_embedded": worker_embedded},
         }
         self.app = create_app(Settings(**given), clock_later(later))
         self.services: Services = self.app.extensions["idp"]
@@ -121,6 +128,11 @@ class LiveProvider:
         self._process.stop()
         dispose(self.app)
         look_at(self.output(), "what the provider printed")
+
+    @property
+    def pid(self) -> int:
+        """The number of `idp serve`, the parent of all the others."""
+        return self._process.pid
 
     def output(self) -> str:
         """What its processes printed."""

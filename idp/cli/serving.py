@@ -138,7 +138,7 @@ def _workers(app: Flask, services: Services, stopping: Event) -> list[Worker]:
     sender = MailSender(services.units, services.clock, services.post, relay)
     tokens = LogoutTokens(services.keys, services.clock, settings.issuer)
     delivery = LogoutNoticeDelivery(
-        services.units, services.clock, tokens, GuardedClient(settings.egress.allow_loopback)
+        services.units, services.clock, tokens, GuardedClient(settings.egress.allow_loopback), services.figures
     )
     is_stopping = stopping.is_set
     each_of = (every, mail_tasks(sender, is_stopping), notice_tasks(delivery, is_stopping))

@@ -116,7 +116,8 @@ def test_database_that_is_away_takes_its_figures_with_it_until_it_is_back(app: F
 
 
 def test_database_that_hangs_keeps_nobody_waiting_and_is_asked_once_at_a_time(app: Flask, services: Services) -> None:
-    goes_on, asked, passed = Event(), [], [timedelta(0)]
+    goes_on, passed = Event(), [timedelta(0)]
+    asked: list[None] = []
 
     @contextmanager
     def scope() -> Iterator[None]:
