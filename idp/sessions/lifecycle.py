@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import ColumnElement, exists, select, update
 from sqlalchemy.orm import Session as Unit
 
 from idp.audit.events import SessionEnded, SessionOpened, SessionReauthenticated
@@ -166,18 +166,22 @@ class Sessions:
         `lock`: nobody ends it before the unit of work is over, so what is issued in between was issued to a live
         session.
         """
-        if not secret:
-            return None
-        now = self._clock.now()
-        query = select(Session).where(Session.secret_hash == hash_secret(secret), idle.live(now))
-        return unit.scalars(query.with_for_update() if lock else query).one_or_none()
+        return self._live(unit, Session.secret_hash == hash_secret(secret), lock) if secret else None
 
     def load_live_by_id(self, unit: Unit, session_id: int | None, lock: bool = False) -> Session | None:
         """As `load_live`, for something that belongs to a session: a code, a token, an interaction."""
         if session_id is None:
             return None
-        query = select(Session).where(Session.id == session_id, idle.live(self._clock.now()))
-        return unit.scalars(query.with_for_update() if lock else query).one_or_none()
+        return self._live(unit, Session.id == session_id, lock)
+
+    def _live(self, unit: Unit, which: ColumnElement[bool], lock: bool) -> Session | None:
+        query = select(Session).where(which, idle.live(self._clock.now()))
+        if not lock:
+            return unit.scalars(query).one_or_none()
+        query = query.with_for_update().execution_options(populate_existing=True)
+        session = unit.scalars(query).one_or_none()
+        # Once more: who waited for the row until the deadline had passed comes too late.
+        return session if session is not None and idle.is_live(session, self._clock.now()) else None
 
     def load_live_of_client(self, unit: Unit, sid: str | None, client_id: str) -> Session | None:
         """The live session with this public name, if the client takes part in it; to all others it does not exist."""

@@ -15,6 +15,7 @@ A58-A60             test_clients.py         who a client is, and how it proves i
 A62 A63 A66 A67     test_tokens.py          forged, swapped, replayed, widened and cut tokens
 A69-A71             test_tokens.py
 A75 A77 A81         test_sessions.py        when somebody proved who they are, forced logout, a session nobody cleans up
+A79 A80 A82         test_idle_clock.py      polling that keeps a chair, the instant of the deadline, a clock that is set back
 
 A16 A17 (recovery codes) and A18-A20 (passkeys) come with those methods.
 
