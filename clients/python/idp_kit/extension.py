@@ -17,6 +17,7 @@ import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
+from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
 from urllib.parse import urlsplit
 
@@ -51,6 +52,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 NAME = "idp_kit"
+STATIC = Path(__file__).resolve().parent / "static"
 HEADER = "X-Session-Kit"
 # How often a page near its end may make the kit ask whether somebody was active in another application.
 ASKS_EVERY = timedelta(seconds=5)
@@ -71,7 +73,7 @@ class SessionKit:
         clock: Clock | None = None,
         background: bool = True,
     ) -> None:
-        self.config, self._clock = config, clock or SystemClock()
+        self.app, self.config, self._clock = app, config, clock or SystemClock()
         self.store: Store = store or MemoryStore()
         self.provider = Provider(app, config, self._clock)
         self.reporter = Reporter(self.store, self.provider, self._clock, background)
@@ -344,7 +346,7 @@ def _is_opened_by_a_person() -> bool:
 
 
 def _asset(name: str) -> Response:
-    answer = send_from_directory("static", name, max_age=3600)
+    answer = send_from_directory(STATIC, name, max_age=3600)
     answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
 

@@ -1,0 +1,1 @@
+"""The kit for relying applications (`clients/python`), against a provider that can be told to lie (`tests.demo`)."""
