@@ -191,14 +191,14 @@ class Sessions:
         query = select(Session).where(Session.sid == sid, idle.live(self._clock.now()), takes_part)
         return unit.scalars(query).one_or_none()
 
-    def idle_session(self, unit: Unit, secret: str | None) -> Session | None:
-        """The session of this cookie, if it is over because nothing happened in it: to tell the person so."""
+    def over(self, unit: Unit, secret: str | None) -> tuple[Session, str] | None:
+        """The session of this cookie and why it is over, to tell the person so; None for a live one, and for none."""
         query = select(Session).where(Session.secret_hash == hash_secret(secret or ""))
         session = unit.scalars(query).one_or_none() if secret else None
         if session is None:
             return None
         reason = session.end_reason or idle.end_reason(session, self._clock.now())
-        return session if reason == "idle" else None
+        return (session, reason) if reason is not None else None
 
     def touch(self, unit: Unit, session: Session) -> bool:
         """Something happened now, if the session is still live; False when it is over and stays so.

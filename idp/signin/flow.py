@@ -151,14 +151,6 @@ class Left:
 
 
 @dataclass(frozen=True)
-class SignedOutIdle:
-    """A session ended after so many minutes without activity."""
-
-    org_code: str
-    minutes: int
-
-
-@dataclass(frozen=True)
 class OutOfReach:
     """The client's own minimum cannot be reached: a page says so before the client hears `access_denied`."""
 
@@ -316,15 +308,6 @@ class Flow:
             return Closed("unknown")
         with self.units.reading() as unit:
             return self._find(unit, interaction_id, browser)
-
-    def signed_out_idle(self, browser: Browser) -> SignedOutIdle | None:
-        """Whose session this browser had until nothing was done in it for too long; None when it ended otherwise."""
-        with self.units.reading() as unit:
-            session = self.sessions.idle_session(unit, browser.session_secret)
-            account = unit.get(Account, session.account_id) if session is not None else None
-            if session is None or account is None:
-                return None
-            return SignedOutIdle(account.organization.org_code, session.idle_timeout // timedelta(minutes=1))
 
     def _find(self, unit: Unit, interaction_id: str, browser: Browser, lock: bool = False) -> Look | Closed:
         query = select(Interaction).where(Interaction.id == interaction_id)

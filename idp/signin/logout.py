@@ -1,8 +1,9 @@
 """The person's own logout: the browser's session ends, whoever asked, and what the person is told about it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Literal
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Unit
@@ -11,7 +12,8 @@ from idp.accounts.models import Account
 from idp.oidc import clients, frontchannel_logout, receipts
 from idp.oidc.clients import Client
 from idp.oidc.receipts import Receipt
-from idp.sessions.lifecycle import Sessions
+from idp.sessions import idle
+from idp.sessions.lifecycle import Sessions, over_at
 from idp.sessions.models import Session
 from idp.store.units import UnitsOfWork
 
@@ -42,6 +44,39 @@ class Applications:
     unreached: Sequence[str] = ()
 
 
+Why = Literal["idle", "absolute", "administrator", "protection"]
+
+# Of a session that the person ended or left for another there is nothing to explain.
+EXPLAINED: Mapping[str, Why] = {
+    "idle": "idle",
+    "absolute": "absolute",
+    "ended_by_administrator": "administrator",
+    "account_disabled": "administrator",
+    "credential_disabled": "protection",
+    "credential_reset": "protection",
+    "password_changed": "protection",
+}
+
+
+@dataclass(frozen=True)
+class Over:
+    """A session that ended without the person's doing: why, since when, whose, and the client that joined it last.
+
+    `slots` fill the sentence about it: the limit that was reached, of this very session.
+    """
+
+    why: Why
+    at: datetime
+    account: Account
+    client: Client | None
+    slots: Mapping[str, int]
+
+    @property
+    def notice(self) -> str:
+        """The key of the sentence that says why."""
+        return f"identify.notice.signed_out_{self.why}"
+
+
 class Logout:
     """Looks at and ends the session of a browser."""
 
@@ -54,6 +89,13 @@ class Logout:
             session = self._sessions.load_live(unit, session_secret)
             return self._described(unit, session) if session is not None else None
 
+    def stay(self, session_secret: str | None) -> None:
+        """The person was asked and stays: that is activity, if the session is still live."""
+        with self._units.writing() as unit:
+            session = self._sessions.load_live(unit, session_secret, lock=True)
+            if session is not None:
+                self._sessions.touch(unit, session)
+
     def end(self, session_secret: str | None) -> EndedSession | None:
         """No session is left for this browser; the one that was live until now, None when there was none."""
         with self._units.writing() as unit:
@@ -61,6 +103,19 @@ class Logout:
             if session is None or not self._sessions.end(unit, session, "logout"):
                 return None
             return EndedSession(session.sid, self._participants(unit, session))
+
+    def over(self, session_secret: str | None) -> Over | None:
+        """Why this browser's session is over, if somebody comes back to it who did not end it."""
+        with self._units.reading() as unit:
+            found = self._sessions.over(unit, session_secret)
+            why = EXPLAINED.get(found[1]) if found else None
+            account = unit.get(Account, found[0].account_id) if found else None
+            if found is None or why is None or account is None:
+                return None
+            session = found[0]
+            joined = [client for client in self._participants(unit, session) if client.home]
+            at = over_at(session) or idle.ends_at(session)
+            return Over(why, at, account, joined[-1] if joined else None, _limit(session, why))
 
     def applications(self, sid: str, left_by_itself: str | None, now: datetime) -> Applications:
         """What became of the applications of the session that ended.
@@ -87,6 +142,14 @@ class Logout:
     def _participants(self, unit: Unit, session: Session) -> Sequence[Client]:
         joined = self._sessions.participants(unit, session.id)
         return tuple(client for client_id in joined if (client := clients.find(unit, client_id)) is not None)
+
+
+def _limit(session: Session, why: Why) -> Mapping[str, int]:
+    if why == "idle":
+        return {"minutes": session.idle_timeout // timedelta(minutes=1)}
+    if why == "absolute":
+        return {"hours": (session.absolute_ends_at - session.opened_at) // timedelta(hours=1)}
+    return {}
 
 
 def _knows(unit: Unit, receipt: Receipt) -> bool:

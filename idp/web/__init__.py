@@ -8,6 +8,7 @@ responses.py      authorization responses as redirect, hand-off page or form
 client_requests.py  requests of clients' servers, answered as JSON
 token.py session_activity.py userinfo.py discovery.py end_session.py health.py home.py
 signed_out.py     the page after signing out, which names the applications
+session_over.py   the page for somebody whose session ended by itself, or by somebody else
 cookies.py        names and attributes of every cookie
 csrf.py           the token in every form
 appearance.py     the frame of an organisation's pages; its stylesheet and logo

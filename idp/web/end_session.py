@@ -12,7 +12,7 @@ from idp.oidc.end_session import EndSessionRequest
 from idp.oidc.errors import ShownToEndUser
 from idp.oidc.frontchannel_logout import Frame
 from idp.signin.logout import Applications
-from idp.web import cookies, csrf, front_channel, headers, responses, signed_out
+from idp.web import cookies, csrf, front_channel, headers, responses, session_over, signed_out
 from idp.web.pages import is_web_address, render
 from idp.web.use_cases import use_cases
 
@@ -46,6 +46,7 @@ def end_session_confirm() -> Response:
     csrf.require(ABOUT)
     accepted = _accepted()
     if request.form.get("decision") == "stay":
+        use_cases().logout.stay(cookies.browser().session_secret)
         home = accepted.client.home if accepted.client else None
         if home is not None and accepted.client is not None:
             return responses.hand_off(home, accepted.client.client_name)
@@ -67,6 +68,8 @@ def _end(accepted: EndSessionRequest) -> Response:
         reference = signed_out.Reference(ended.sid, client_id, left_by_itself=accepted.sid == ended.sid)
         address = signed_out.address(reference)
         response = _through_frames(address, None, frames) if frames else _see_other(address)
+    elif (over := services.logout.over(secret)) is not None:
+        response = session_over.page(over, client)
     else:
         response = signed_out.page(client.client_id if client else None, Applications())
     cookies.drop_session(response)

@@ -61,9 +61,9 @@ def identify(look: Look) -> Response:
         )
     interaction, known, remembered = look.interaction, look.session_account, cookies.remembered_organisation()
     notice, org_code = ("identify.notice.sign_in_again", known.organization.org_code) if known else (None, remembered)
-    idle = None if known or interaction.leaves_session else use_cases().flow.signed_out_idle(cookies.browser())
-    if idle is not None:
-        notice, org_code = "identify.notice.signed_out_idle", idle.org_code
+    over = None if known or interaction.leaves_session else use_cases().logout.over(cookies.browser().session_secret)
+    if over is not None:
+        notice, org_code = over.notice, over.account.organization.org_code
     if interaction.notice == ONCE_MORE:
         notice = ONCE_MORE
     return _page(
@@ -75,7 +75,7 @@ def identify(look: Look) -> Response:
         policy_uri=look.client.policy_uri,
         tos_uri=look.client.tos_uri,
         notice=notice,
-        idle_minutes=idle.minutes if idle else 0,
+        notice_slots=over.slots if over else {},
     )
 
 

@@ -12,10 +12,14 @@ from werkzeug.exceptions import NotFound
 from idp.accounts.names import canonical
 from idp.signin.answers.common import Blocked, Wait
 from idp.signin.flow import Advanced, Begun, Closed, Completed, OutOfReach
-from idp.web import cookies, csrf, responses
+from idp.signin.logout import Over
+from idp.web import cookies, csrf, responses, session_over
 from idp.web.pages import render
 from idp.web.screens import SCREENS, blocked, waiting
 from idp.web.use_cases import use_cases
+
+# How an attempt is finished in which nobody signed in.
+NOT_SIGNED_IN = ("level_unreachable", "denied", "begun_again")
 
 
 def show(interaction_id: str, prompt: str) -> Response:
@@ -157,6 +161,9 @@ def _leave(completed: Completed) -> Response:
 def _closed(closed: Closed, interaction_id: str) -> Response:
     if closed.why == "unknown":
         raise NotFound("there is no such attempt")
+    if (over := _session_over(closed)) is not None:
+        restart_url = _url("idp.restart", interaction_id) if closed.why == "expired" else None
+        return session_over.page(over, closed.client, restart_url, status=410)
     name, home = (closed.client.client_name, closed.client.home) if closed.client else (None, None)
     app: dict[str, Any] = {"app_name": name, "app_url": home}
     if closed.why == "foreign":
@@ -182,6 +189,20 @@ def _closed(closed: Closed, interaction_id: str) -> Response:
     # What people see in their app: the name that was in the QR code.
     line = use_cases().settings.brand_name if scanned else None
     return render("signin/expired.html", status=410, restart_url=restart_url, line_in_app=line, **app)
+
+
+def _session_over(closed: Closed) -> Over | None:
+    """The session that was live when the attempt began, and ended meanwhile without the person's doing.
+
+    Only for a page on which somebody was known: an attempt without anybody begins anew, and is told there.
+    """
+    attempt = closed.interaction
+    is_left_standing = closed.why == "expired" and (request.method == "POST" or attempt and attempt.account_id)
+    is_answered = closed.why == "finished" and attempt and attempt.finished_how not in NOT_SIGNED_IN
+    if attempt is None or not (is_left_standing or is_answered):
+        return None
+    over = use_cases().logout.over(cookies.browser().session_secret)
+    return over if over is not None and over.at > attempt.created_at else None
 
 
 def _url(endpoint: str, interaction_id: str) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from idp.audit.events import SessionEnded
-from tests.journeys.driver import MINUTE, World
+from idp.jobs.sweep_idle_sessions import sweep
+from tests.journeys.driver import MINUTE, Visit, World
 
 SECOND = timedelta(seconds=1)
 TICK = timedelta(microseconds=1)
@@ -114,3 +115,171 @@ def test_setting_the_password_ends_every_session_of_the_person(world: World) -> 
     for visit in (first, second):
         assert visit.again(prompt="none").error == "login_required"
     assert {session.end_reason for session in world.sessions()} == {"password_changed"}
+
+
+# what somebody is told who comes back
+
+HOUR = timedelta(hours=1)
+IDLE = "U heeft 30 minuten niets gedaan. Daarom hebben wij u uitgelogd. Zo kan niemand anders bij uw gegevens."
+IDLE_TEN = IDLE.replace("30", "tien")
+ABSOLUTE = "U was twaalf uur ingelogd. Langer kan niet. Daarom hebben wij u uitgelogd."
+ADMINISTRATOR = "Een beheerder heeft u uitgelogd. Weet u niet waarom? Bel dan de servicedesk."
+PROTECTION = "Wij hebben u uitgelogd om uw account te beschermen. Weet u niet waarom? Bel dan de servicedesk."
+EVERY_REASON = (IDLE, ABSOLUTE, ADMINISTRATOR, PROTECTION)
+AUTOMATICALLY, SIMPLY = "U bent automatisch uitgelogd", "U bent uitgelogd"
+
+
+def _said(visit: Visit) -> list[str]:
+    """Which of the reasons stand on the page."""
+    return [reason for reason in (*EVERY_REASON, IDLE_TEN) if reason in visit.page.text]
+
+
+def _end(world: World, reason: Any) -> None:
+    with world.app.app_context(), world.services.units.writing() as unit:
+        for session in world.sessions():
+            world.services.sessions.end(unit, unit.merge(session), reason)
+
+
+def _sweep(world: World) -> None:
+    with world.app.app_context():
+        sweep(world.services.units, world.services.sessions)
+
+
+@pytest.fixture
+def visit(world: World) -> Visit:
+    """Anna signed in at Atosi, which took its tokens."""
+    visit = world.signed_in(world.anna)
+    visit.tokens()
+    return visit
+
+
+@pytest.mark.parametrize("swept", [False, True], ids=["not swept", "swept"])
+def test_whoever_comes_back_after_half_an_hour_is_told_wherever_they_come(
+    world: World, visit: Visit, swept: bool
+) -> None:
+    world.clock.move(30 * MINUTE)
+    if swept:
+        _sweep(world)
+    login = visit.again()
+    assert (login.prompt, _said(login)) == ("identify", [IDLE])
+    assert login.page.element("organisation").attributes["value"] == world.anna.org_code
+    home = visit.open("/")
+    assert (home.page.heading, _said(home)) == (AUTOMATICALLY, [IDLE])
+    assert home.page.element("app-link").attributes["href"] == "https://app.example/"
+    assert home.page.element("app-link").text == "Opnieuw inloggen bij Atosi"
+
+
+def test_login_after_half_an_hour_leads_to_the_application_that_asked(world: World, visit: Visit) -> None:
+    world.clock.move(30 * MINUTE)
+    assert visit.again(state="where I was").identify(world.anna).tokens().claims["sub"] == world.anna.sub
+
+
+def test_minutes_are_those_of_the_session(world: World) -> None:
+    organization = world.make.organization("30000", idle_timeout=10 * MINUTE)
+    visit = world.visit().identify(world.make.account(organization, "dirk", "30000"))
+    visit.tokens()
+    world.clock.move(10 * MINUTE)
+    assert _said(visit.again()) == [IDLE_TEN]
+    assert _said(visit.open("/")) == [IDLE_TEN]
+
+
+def test_consent_page_left_standing_says_why_and_leads_to_the_same_application(world: World) -> None:
+    party = world.party("derde", first_party=False)
+    visit = world.visit(party=party).identify(world.anna)
+    world.clock.move(31 * MINUTE)
+    for _ in range(2):
+        visit.reload()
+        assert (visit.page.status, visit.page.heading, _said(visit)) == (410, AUTOMATICALLY, [IDLE])
+    visit.follow("restart")
+    assert (visit.prompt, _said(visit)) == ("identify", [IDLE])
+    visit.identify(world.anna).press("consent-allow")
+    assert visit.tokens().claims["sub"] == world.anna.sub
+
+
+def test_answer_on_a_consent_page_left_standing_says_why(world: World) -> None:
+    visit = world.visit(party=world.party("derde", first_party=False)).identify(world.anna)
+    world.clock.move(31 * MINUTE)
+    visit.press("consent-allow")
+    assert (visit.page.heading, _said(visit)) == (AUTOMATICALLY, [IDLE])
+
+
+def test_second_tab_that_stands_at_the_login_page_says_why(world: World, visit: Visit) -> None:
+    second = visit.again(prompt="login")
+    world.clock.move(31 * MINUTE)
+    second.reload()
+    assert (second.prompt, _said(second)) == ("identify", [IDLE])
+
+
+def test_attempt_that_began_after_the_end_took_too_long_by_itself(world: World) -> None:
+    anna = world.person("kees", totp=True)
+    visit = world.signed_in(anna)
+    world.clock.move(31 * MINUTE)
+    later = visit.again().identify(anna)
+    assert later.prompt == "verify_second_factor"
+    world.clock.move(31 * MINUTE)
+    assert later.reload().page.heading == "Het inloggen duurde te lang"
+
+
+def test_who_logs_out_after_half_an_hour_is_told_that_it_happened_already(world: World, visit: Visit) -> None:
+    world.clock.move(30 * MINUTE)
+    visit.open(visit.party.end_session_url())
+    assert (visit.page.heading, _said(visit)) == (AUTOMATICALLY, [IDLE])
+    visit.open(visit.party.end_session_url())
+    assert (visit.page.heading, _said(visit)) == (SIMPLY, [])
+    assert _said(visit.again()) == []
+
+
+def test_question_left_standing_for_half_an_hour_says_so_when_it_is_answered(world: World, visit: Visit) -> None:
+    visit.open(visit.party.end_session_url())
+    world.clock.move(30 * MINUTE)
+    visit.press("logout-confirm")
+    assert (visit.page.heading, _said(visit)) == (AUTOMATICALLY, [IDLE])
+
+
+@pytest.mark.parametrize(
+    ("reason", "heading", "sentence"),
+    [
+        ("ended_by_administrator", SIMPLY, ADMINISTRATOR),
+        ("account_disabled", SIMPLY, ADMINISTRATOR),
+        ("credential_disabled", AUTOMATICALLY, PROTECTION),
+        ("credential_reset", AUTOMATICALLY, PROTECTION),
+        ("password_changed", AUTOMATICALLY, PROTECTION),
+    ],
+)
+def test_who_was_signed_out_by_somebody_is_told_that_and_nothing_of_idleness(
+    world: World, visit: Visit, reason: str, heading: str, sentence: str
+) -> None:
+    _end(world, reason)
+    world.clock.move(HOUR)
+    assert _said(visit.again()) == [sentence]
+    visit.open("/")
+    assert (visit.page.heading, _said(visit)) == (heading, [sentence])
+    visit.open(visit.party.end_session_url())
+    assert (visit.page.heading, _said(visit)) == (heading, [sentence])
+
+
+def test_end_of_the_longest_time_is_not_called_idleness(world: World, visit: Visit) -> None:
+    for _ in range(35):
+        world.clock.move(20 * MINUTE)
+        assert visit.again().page.has_left
+    world.clock.move(20 * MINUTE)
+    assert _said(visit.again()) == [ABSOLUTE]
+    visit.open("/")
+    assert (visit.page.heading, _said(visit)) == (AUTOMATICALLY, [ABSOLUTE])
+
+
+@pytest.mark.parametrize("reason", ["logout", "ended_by_person", "replaced"])
+def test_who_ended_it_is_told_nothing(world: World, visit: Visit, reason: str) -> None:
+    _end(world, reason)
+    assert _said(visit.again()) == [] and _said(visit.open("/")) == []
+    visit.open(visit.party.end_session_url())
+    assert (visit.page.heading, _said(visit)) == (SIMPLY, [])
+
+
+def test_application_that_knows_where_to_go_after_logout_gets_people_there_also_then(
+    world: World, visit: Visit
+) -> None:
+    hint = visit.party
+    world.clock.move(30 * MINUTE)
+    visit.open(hint.end_session_url(client_id="atosi", post_logout_redirect_uri="https://app.example/signed-out"))
+    assert visit.page.departure.url == "https://app.example/signed-out"

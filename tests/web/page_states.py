@@ -63,7 +63,7 @@ def qr_drawing(uri: str) -> tuple[str, int]:
 
 
 _FORM = {"action": "#", "csrf_token": "4f2a"}
-_IDENTIFY = _FORM | {
+_IDENTIFY: dict[str, object] = _FORM | {
     "app_name": "Atosi",
     "organisation": "",
     "username": "",
@@ -71,7 +71,7 @@ _IDENTIFY = _FORM | {
     "policy_uri": None,
     "tos_uri": None,
     "notice": None,
-    "idle_minutes": 30,
+    "notice_slots": {},
 }
 _CHOOSE = _FORM | {
     "username": "j.jansen",
@@ -157,6 +157,20 @@ _CONSENT = _FORM | {
 _CODE = {"request_code": "K7QM-3F"}
 _FINISHED = {"app_name": "Atosi", "app_url": "https://atosi.example/", "signed_in": True}
 
+_OVER: Mapping[str, Mapping[str, int]] = {
+    "idle": {"minutes": 30},
+    "absolute": {"hours": 12},
+    "administrator": {},
+    "protection": {},
+}
+_SESSION_OVER: dict[str, object] = {
+    "by_itself": True,
+    "why": "identify.notice.signed_out_idle",
+    "slots": {"minutes": 10},
+    "restart_url": None,
+    "app_name": "Atosi",
+    "app_url": "https://atosi.example/",
+}
 _FRAMES: dict[str, object] = {"target": "/stay", "app_name": None, "is_web": True, "frames": []}
 _SIGNED_OUT: dict[str, object] = {
     "app_name": "Atosi",
@@ -188,7 +202,14 @@ def _states() -> list[PageState]:
             identify,
             _IDENTIFY | {"policy_uri": "https://app.example/privacy", "tos_uri": "https://app.example/terms"},
         ),
-        page("identify-signed-out-idle", identify, _IDENTIFY | {"notice": "identify.notice.signed_out_idle"}),
+        *(
+            page(
+                f"identify-signed-out-{why}",
+                identify,
+                _IDENTIFY | {"notice": f"identify.notice.signed_out_{why}", "notice_slots": slots},
+            )
+            for why, slots in _OVER.items()
+        ),
         page("identify-sign-in-again", identify, _IDENTIFY | known | {"notice": "identify.notice.sign_in_again"}),
         page("identify-error-wrong", identify, _IDENTIFY | known | _error("organisation", "identify.error.wrong")),
         *(
@@ -340,6 +361,18 @@ def _states() -> list[PageState]:
             "end_session/frames.html",
             _FRAMES | {"app_name": "Atosi", "target": "nl.example.app:/signed-out", "is_web": False},
         ),
+        *(
+            page(
+                f"session-over-{why}",
+                "signin/session_over.html",
+                _SESSION_OVER
+                | {"why": f"identify.notice.signed_out_{why}", "slots": slots, "by_itself": why != "administrator"},
+            )
+            for why, slots in _OVER.items()
+        ),
+        page("session-over-attempt", "signin/session_over.html", _SESSION_OVER | {"restart_url": "/stay"}, 410),
+        page("session-over-no-address", "signin/session_over.html", _SESSION_OVER | {"app_url": None}),
+        page("session-over-no-application", "signin/session_over.html", _SESSION_OVER | {"app_name": None}),
         page("signed-out", signed_out, _SIGNED_OUT | {"told": ["Atosi", "Rapportages"]}),
         page(
             "signed-out-waiting",

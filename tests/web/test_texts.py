@@ -11,6 +11,7 @@ from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
 from idp.kernel.resources import folder
+from idp.signin.logout import EXPLAINED
 from idp.web import texts
 from idp.web.texts import LANGUAGES, RUN_TIME_KEYS, day_text, days_left_text, masked_address, moment_text, text
 from tests.web.page_states import make_app
@@ -78,7 +79,7 @@ def test_plural_form_is_given_where_a_number_is_counted() -> None:
         assert counted == {
             key
             for key, sentences in TEXTS[language].items()
-            if _slots(sentences[0]) & {"minutes", "digits", "tries"} or key == "date.days_left"
+            if _slots(sentences[0]) & {"minutes", "hours", "digits", "tries"} or key == "date.days_left"
         }
 
 
@@ -113,7 +114,7 @@ def test_no_text_is_unused() -> None:
             f"code.error.{name}"
             for name in ("empty", "wrong", "wrong_again", "wrong_again_enrolling", "used", "short", "long", "chars")
         ),
-        "identify.notice.signed_out_idle",
+        *(f"identify.notice.signed_out_{why}" for why in sorted(set(EXPLAINED.values()))),
     ],
 )
 def test_key_that_views_name_exists(key: str) -> None:
