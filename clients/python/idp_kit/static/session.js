@@ -165,8 +165,7 @@
     leaving = true;
     conceal();
     share({ look: true });
-    /* An application that asks whether to leave a half-filled form would keep it on the screen. */
-    addEventListener("beforeunload", (event) => event.stopImmediatePropagation(), { capture: true });
+    window.onbeforeunload = null;
     const address = new URL(settings.signedOut ?? "/", location.href);
     if (!address.searchParams.has("next")) address.searchParams.set("next", location.pathname + location.search);
     location.replace(address);
@@ -423,6 +422,10 @@
       if (document.hidden || leaving) return;
       tick();
       if (now() - asked > SECOND) void look();
+    });
+    /* An application that asks whether to leave a half-filled form would keep it on the screen after the end. */
+    addEventListener("beforeunload", (event) => {
+      if (leaving) event.stopImmediatePropagation();
     });
     addEventListener("online", () => void look());
     /* The browser may keep the page and show it again, perhaps after the end: unseen until the server has answered. */
