@@ -1,10 +1,10 @@
 """What is in the database when somebody looks: the same figures at every node."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from threading import Event, Lock, Thread
 
 from prometheus_client.core import GaugeMetricFamily
@@ -29,9 +29,13 @@ GIVEN_UP_AFTER = timedelta(minutes=1)
 
 @dataclass(frozen=True)
 class Seen:
-    """`oldest` is how long the notice that waits longest has waited; zero when none does."""
+    """`oldest` is how long the notice that waits longest has waited; zero when none does.
+
+    `sweep_lag`: how long a session is over that no worker has ended yet; zero when there is none.
+    """
 
     live_sessions: int
+    sweep_lag: timedelta
     notices_waiting: int
     oldest: timedelta
 
@@ -69,6 +73,11 @@ class DatabaseFigures(Collector):
         if seen is None:
             return
         yield GaugeMetricFamily("idp_live_sessions", "Sessions that are live by the clock.", seen.live_sessions)
+        yield GaugeMetricFamily(
+            "idp_session_sweep_lag_seconds",
+            "How long a session is over that no worker has ended yet; 0 when there is none.",
+            seen.sweep_lag.total_seconds(),
+        )
         yield GaugeMetricFamily(
             "idp_logout_notices_waiting", "Notices to clients that were not delivered yet.", seen.notices_waiting
         )
@@ -109,4 +118,13 @@ class DatabaseFigures(Collector):
             now = self._clock.now()
             live = unit.scalar(select(func.count()).select_from(Session).where(idle.live(now)))
             number, first = unit.execute(select(func.count(), func.min(OutboxMessage.created_at)).where(*waiting)).one()
-        return Seen(live or 0, number, timedelta(0) if first is None else max(timedelta(0), now - first))
+            deadlines = [
+                unit.scalar(select(func.min(deadline)).where(Session.ended_at.is_(None)))
+                for deadline in (Session.idle_ends_at, Session.absolute_ends_at)
+            ]
+        return Seen(live or 0, _since(deadlines, now), number, _since([first], now))
+
+
+def _since(moments: Iterable[datetime | None], now: datetime) -> timedelta:
+    """How long the earliest moment is past; zero when there is none, or none is."""
+    return max((now - moment for moment in moments if moment is not None and moment <= now), default=timedelta(0))

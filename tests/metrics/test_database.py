@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
+from idp.jobs.sweep_idle_sessions import sweep
 from idp.kernel.clock import FixedClock, ticks
 from idp.metrics.database import DatabaseFigures
 from idp.outbox.models import OutboxMessage
@@ -24,6 +25,7 @@ MINUTE = timedelta(minutes=1)
 NOTHING = {
     "idp_database_up": 1,
     "idp_live_sessions": 0,
+    "idp_session_sweep_lag_seconds": 0,
     "idp_logout_notices_waiting": 0,
     "idp_logout_notices_oldest_seconds": 0,
 }
@@ -63,6 +65,18 @@ def test_live_sessions_are_counted_by_the_clock_and_not_by_the_sweep(
     assert looking.later()["idp_live_sessions"] == 2
     clock.move(INSTANT)
     assert looking.later()["idp_live_sessions"] == 0
+
+
+def test_session_that_is_over_and_that_nobody_ended_shows_how_far_the_sweep_is_behind(
+    looking: Looking, services: Services, make: Factories, clock: FixedClock
+) -> None:
+    open_sessions(services, make.person().id)
+    clock.move(IDLE)
+    assert looking.later()["idp_session_sweep_lag_seconds"] == 0
+    clock.move(MINUTE)
+    assert looking.later()["idp_session_sweep_lag_seconds"] == 60
+    sweep(services.units, services.sessions)
+    assert looking.later()["idp_session_sweep_lag_seconds"] == 0
 
 
 def test_notices_wait_until_they_are_delivered_or_given_up(
