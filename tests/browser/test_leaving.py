@@ -1,13 +1,25 @@
 """The way out of the provider, to applications that lead on or want their answer in a form."""
 
-from contextlib import ExitStack
-from urllib.parse import parse_qsl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from threading import Event
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
+import requests
+from flask import Flask, request
+from sqlalchemy import update
 
+from idp.demo import server
+from idp.outbox.models import OutboxMessage
 from tests.browser.conftest import Begin
-from tests.browser.elsewhere import ARRIVED, site_that
-from tests.browser.world import World
+from tests.browser.elsewhere import ARRIVED, page, site_that
+from tests.browser.visitor import Tab
+from tests.browser.world import VERIFIER, World
+from tests.factories import Somebody, SomeClient
+from tests.services.ports import LOOPBACK
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -111,3 +123,157 @@ def test_request_that_an_application_posts_is_answered_like_any_other(visit: Beg
                 tab.log_in(anna)
             tab.at(ARRIVED)
     assert [answer["method"] for answer in received] == ["GET", "GET"]
+
+
+# logging out
+
+
+@dataclass
+class Application:
+    """An application at an origin of its own, with a page for front-channel logout; the journal is shared."""
+
+    name: str
+    address: str
+    journal: list[tuple[str, str, dict[str, str]]]
+    client: SomeClient
+    codes: list[str] = field(default_factory=list)
+
+    def takes_its_tokens(self, site: World) -> Any:
+        """The code of the browser's last visit is redeemed, as a server does: the application takes part."""
+        answer = requests.post(
+            f"{site.issuer}/token",
+            data={
+                "grant_type": "authorization_code",
+                "code": self.codes[-1],
+                "redirect_uri": self.client.redirect_uri,
+                "code_verifier": VERIFIER,
+            },
+            auth=(self.client.client_id, self.client.secret or ""),
+            timeout=30,
+        )
+        return answer.json()["id_token"]
+
+    def signs_in(self, site: World, tab: Tab, who: Somebody | None = None) -> str:
+        """Its ID token, after the person signed in or was signed in already."""
+        tab.open(site.authorization_url(self.client.client_id, self.client.redirect_uri))
+        if who is not None:
+            tab.log_in(who)
+        tab.at(ARRIVED)
+        return str(self.takes_its_tokens(site))
+
+
+@contextmanager
+def application(
+    site: World, name: str, journal: list[tuple[str, str, dict[str, str]]], hangs: Event | None = None, **columns: Any
+) -> Iterator[Application]:
+    """`hangs`: its front-channel page answers nobody before this is set."""
+    app, codes = Flask(name), list[str]()
+
+    @app.get("/callback")
+    def callback() -> str:
+        codes.append(request.args["code"])
+        return page(ARRIVED)
+
+    @app.get("/frontchannel")
+    def frontchannel() -> str:
+        if hangs is not None:
+            hangs.wait(60)
+        journal.append((name, request.headers["Sec-Fetch-Dest"], request.args.to_dict()))
+        return page("Uitgelogd")
+
+    @app.get("/signed-out")
+    def signed_out() -> str:
+        journal.append((name, request.headers["Sec-Fetch-Dest"], request.args.to_dict()))
+        return page(ARRIVED)
+
+    @app.get("/icon.svg")
+    def icon() -> tuple[str, int]:
+        return "", 204
+
+    with server.serving(app, LOOPBACK, 0) as port:
+        address = f"http://{LOOPBACK}:{port}"
+        client = site.live.make.client(
+            name,
+            redirect_uris=[f"{address}/callback"],
+            post_logout_redirect_uris=[f"{address}/signed-out"],
+            client_uri=f"{address}/signed-out",
+            **{"frontchannel_logout_uri": f"{address}/frontchannel", **columns},
+        )
+        yield Application(name, address, journal, client, codes)
+
+
+def _end_session_url(site: World, **parameters: str) -> str:
+    return f"{site.issuer}/end_session?{urlencode(parameters)}"
+
+
+def test_applications_are_loaded_in_frames_before_the_browser_arrives_at_the_one_that_asked(
+    visit: Begin, site: World, script: bool
+) -> None:
+    anna, tab, journal = site.password_user(), visit(script).tab(), list[tuple[str, str, dict[str, str]]]()
+    with ExitStack() as stack:
+        first = stack.enter_context(application(site, f"front-a-{script}", journal))
+        second = stack.enter_context(application(site, f"front-b-{script}", journal))
+        hint = first.signs_in(site, tab, anna)
+        second.signs_in(site, tab)
+        uri = f"{first.address}/signed-out"
+        tab.open(_end_session_url(site, id_token_hint=hint, post_logout_redirect_uri=uri, state="s")).at(ARRIVED)
+        assert tab.page.url == f"{uri}?state=s"
+    *framed, arrived = journal
+    assert arrived == (first.name, "document", {"state": "s"})
+    assert sorted((name, destination) for name, destination, _ in framed) == [
+        (first.name, "iframe"),
+        (second.name, "iframe"),
+    ]
+    assert [set(sent) for _, _, sent in framed] == [{"iss", "sid"}] * 2
+    assert {sent["iss"] for _, _, sent in framed} == {site.issuer}
+    assert len({sent["sid"] for _, _, sent in framed}) == 1
+
+
+def test_application_that_does_not_answer_keeps_nobody_waiting(visit: Begin, site: World) -> None:
+    anna, tab, released = site.password_user(), visit().tab(), Event()
+    journal = list[tuple[str, str, dict[str, str]]]()
+    with application(site, "front-hangs", journal, hangs=released) as hanging:
+        hint = hanging.signs_in(site, tab, anna)
+        uri = f"{hanging.address}/signed-out"
+        try:
+            tab.page.goto(_end_session_url(site, id_token_hint=hint, post_logout_redirect_uri=uri), wait_until="commit")
+            tab.at("U wordt uitgelogd").at(ARRIVED)
+            assert [destination for _, destination, _ in journal] == ["document"]
+        finally:
+            released.set()
+
+
+def test_page_after_logging_out_names_the_applications_as_they_are_told(
+    visit: Begin, site: World, script: bool
+) -> None:
+    anna, visitor = site.password_user(), visit(script)
+    tab, journal = visitor.tab(), list[tuple[str, str, dict[str, str]]]()
+    told_here: dict[str, Any] = {
+        "backchannel_logout_uri": "https://127.0.0.1:9/backchannel",
+        "frontchannel_logout_uri": None,
+    }
+    with ExitStack() as stack:
+        front = stack.enter_context(application(site, f"told-a-{script}", journal))
+        back = stack.enter_context(application(site, f"told-b-{script}", journal, **told_here))
+        lost = stack.enter_context(application(site, f"told-c-{script}", journal, frontchannel_logout_uri=None))
+        front.signs_in(site, tab, anna)
+        back.signs_in(site, tab)
+        hint = lost.signs_in(site, tab)
+        tab.open(_end_session_url(site, id_token_hint=hint)).at("U bent uitgelogd")
+        tab.find("#waiting").wait_for()
+        assert tab.text("#waiting") == back.client.client_id.capitalize()
+        with site.live.app.app_context(), site.live.services.units.writing() as unit:
+            settled = update(OutboxMessage).where(OutboxMessage.receiver == back.client.client_id)
+            unit.execute(settled.values(delivered_at=site.live.services.clock.now()))
+        tab.find("#told li").nth(2).wait_for()
+        assert tab.find("#waiting").count() == 0 and tab.find(".note").count() == 0
+        assert tab.text("#told").split() == [each.name.capitalize() for each in (front, back, lost)]
+        assert tab.text("#app-link") == f"Opnieuw inloggen bij {lost.name.capitalize()}"
+        # Again, back, and in a second tab: the same page, never an error.
+        address = tab.page.url
+        tab.reload().at("U bent uitgelogd")
+        other = visitor.tab().open(address).at("U bent uitgelogd")
+        assert other.text("#told") == tab.text("#told")
+        tab.open(site.issuer).back().at("U bent uitgelogd")
+        visitor.forget()
+        assert tab.reload().at("U bent uitgelogd").find("#told").count() == 0
