@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
+from idp import create_app
 from idp.jobs.sweep_idle_sessions import sweep
 from idp.kernel.clock import FixedClock, ticks
 from idp.metrics.database import DatabaseFigures
@@ -16,10 +17,11 @@ from idp.outbox.models import OutboxMessage
 from idp.outbox.queue import enqueue
 from idp.sessions.models import Session
 from idp.wiring import Services
-from tests.conftest import START
+from tests.conftest import START, dispose, make_settings
 from tests.factories import Factories
 from tests.jobs.test_sweep_idle_sessions import IDLE, INSTANT, open_sessions
 from tests.metrics.scraped import Figures, of
+from tests.services.ports import free_port
 
 MINUTE = timedelta(minutes=1)
 NOTHING = {
@@ -109,6 +111,13 @@ def test_many_looks_within_five_seconds_ask_the_database_once(
 
 class Broken(Exception):
     """The database is away."""
+
+
+def test_database_that_is_not_there_is_said_to_be_down() -> None:
+    app = create_app(make_settings(f"postgresql://idp@127.0.0.1:{free_port()}/idp"), FixedClock(START))
+    services: Services = app.extensions["idp"]
+    assert of(DatabaseFigures(services.units, services.clock, app.app_context)) == {"idp_database_up": 0}
+    dispose(app)
 
 
 def test_database_that_is_away_takes_its_figures_with_it_until_it_is_back(app: Flask, services: Services) -> None:
