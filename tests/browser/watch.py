@@ -50,7 +50,7 @@ class Watch:
 
     def posts(self) -> int:
         """How many forms were sent."""
-        return sum(request.method == "POST" for request in self.requests)
+        return sum(request.method == "POST" and request.is_navigation_request() for request in self.requests)
 
     def sent(self) -> str:
         """Every address and every body that left the browser."""
