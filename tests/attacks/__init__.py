@@ -14,6 +14,7 @@ A49-A52             test_codes.py           codes: twice at once, by others, for
 A58-A60             test_clients.py         who a client is, and how it proves it
 A62 A63 A66 A67     test_tokens.py          forged, swapped, replayed, widened and cut tokens
 A69-A71             test_tokens.py
+A64 A83 A85-A87     test_notices.py         notices: lost, late, for ever, to places that nobody should reach
 A75 A77 A81         test_sessions.py        when somebody proved who they are, forced logout, a session nobody cleans up
 A79 A80 A82         test_idle_clock.py      polling that keeps a chair, the instant of the deadline, a clock that is set back
 

@@ -44,12 +44,13 @@ class Handler(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     receiver: Receiver
+    form: Mapping[str, str]
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
-        form = dict(parse_qsl(body))
-        canary.knows(form.get("logout_token"))
-        self.receiver.called(self, form)
+        self.form = dict(parse_qsl(body))
+        canary.knows(self.form.get("logout_token"))
+        self.receiver.called(self, self.form)
 
     def do_GET(self) -> None:
         self.receiver.called(self, {})
