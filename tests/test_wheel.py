@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -48,6 +49,24 @@ assert browser.get(style).status_code == 200
 print("served")
 """
 
+SERVES_THE_KIT = """
+import importlib.util
+
+import idp_kit
+from flask import Flask
+
+assert "site-packages" in idp_kit.__file__, idp_kit.__file__
+assert importlib.util.find_spec("idp") is None, "the kit stands alone"
+config = idp_kit.KitConfig("http://127.0.0.1:9", "app", "secret", "http://127.0.0.1:8001", "key")
+kit = idp_kit.SessionKit(Flask(__name__), config)
+browser = kit.app.test_client()
+for name in ("session.js", "session.css"):
+    assert browser.get(f"/session/{name}").status_code == 200, name
+assert browser.get("/login").status_code == 503, "no provider here"
+kit.close()
+print("served")
+"""
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -80,3 +99,24 @@ def test_wheel_installs_the_command(wheel: Path, tmp_path: Path) -> None:
     ):
         assert carried in listing.stdout, carried
     assert "tests/" not in listing.stdout
+
+
+def test_wheel_neither_carries_nor_needs_the_kit_except_for_the_demonstration(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        assert not [name for name in archive.namelist() if "idp_kit" in name or "clients/" in name]
+        (described,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        needs = [line for line in archive.read(described).decode().splitlines() if line.startswith("Requires-Dist: ")]
+    assert [line.partition(";")[2].strip() for line in needs if "idp-kit" in line] == ["extra == 'demo'"]
+
+
+def test_wheel_of_the_kit_installed_alone_serves_its_script_and_a_login(tmp_path: Path) -> None:
+    command = [UV, "build", "--wheel", "--no-build-isolation", "--out-dir", tmp_path, ROOT / "clients" / "python"]
+    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "UV_PYTHON": sys.executable})
+    (built,) = tmp_path.glob("idp_kit-*.whl")
+    python = tmp_path / "venv" / "bin" / "python"
+    subprocess.run([UV, "venv", "--python", sys.executable, tmp_path / "venv"], check=True, capture_output=True)
+    subprocess.run([UV, "pip", "install", "--python", python, built], check=True, capture_output=True)
+    run = subprocess.run(
+        [python, "-c", SERVES_THE_KIT], capture_output=True, text=True, cwd=tmp_path, env={"HOME": str(tmp_path)}
+    )
+    assert run.stdout.strip() == "served", run.stderr
