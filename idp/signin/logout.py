@@ -89,12 +89,11 @@ class Logout:
             session = self._sessions.load_live(unit, session_secret)
             return self._described(unit, session) if session is not None else None
 
-    def stay(self, session_secret: str | None) -> None:
-        """The person was asked and stays: that is activity, if the session is still live."""
+    def stay(self, session_secret: str | None) -> bool:
+        """Somebody was asked and stays, which is activity; False when no session was live any more."""
         with self._units.writing() as unit:
             session = self._sessions.load_live(unit, session_secret, lock=True)
-            if session is not None:
-                self._sessions.touch(unit, session)
+            return session is not None and self._sessions.touch(unit, session)
 
     def end(self, session_secret: str | None) -> EndedSession | None:
         """No session is left for this browser; the one that was live until now, None when there was none."""

@@ -45,13 +45,16 @@ def end_session_confirm() -> Response:
     """POST: the person's answer to the question."""
     csrf.require(ABOUT)
     accepted = _accepted()
-    if request.form.get("decision") == "stay":
-        use_cases().logout.stay(cookies.browser().session_secret)
-        home = accepted.client.home if accepted.client else None
-        if home is not None and accepted.client is not None:
-            return responses.hand_off(home, accepted.client.client_name)
-        return _see_other(url_for("idp.home"))
-    return _end(accepted)
+    return _stay(accepted) if request.form.get("decision") == "stay" else _end(accepted)
+
+
+def _stay(accepted: EndSessionRequest) -> Response:
+    services, secret, client = use_cases(), cookies.browser().session_secret, accepted.client
+    if not services.logout.stay(secret) and (over := services.logout.over(secret)) is not None:
+        return session_over.page(over, client)
+    if client is not None and client.home is not None:
+        return responses.hand_off(client.home, client.client_name)
+    return _see_other(url_for("idp.home"))
 
 
 def _end(accepted: EndSessionRequest) -> Response:

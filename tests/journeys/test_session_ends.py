@@ -236,6 +236,18 @@ def test_question_left_standing_for_half_an_hour_says_so_when_it_is_answered(wor
     assert (visit.page.heading, _said(visit)) == (AUTOMATICALLY, [IDLE])
 
 
+def test_who_answers_that_they_stay_was_there_and_half_an_hour_later_is_told(world: World, visit: Visit) -> None:
+    visit.open(visit.party.end_session_url())
+    world.clock.move(29 * MINUTE)
+    visit.press("logout-cancel")
+    world.clock.move(29 * MINUTE)
+    assert visit.again(prompt="none").tokens()
+    visit.open(visit.party.end_session_url())
+    world.clock.move(MINUTE)
+    visit.press("logout-cancel")
+    assert (visit.page.heading, _said(visit)) == (AUTOMATICALLY, [IDLE])
+
+
 @pytest.mark.parametrize(
     ("reason", "heading", "sentence"),
     [
