@@ -4,15 +4,36 @@ A session is over, for every reader and whether or not a cleaner has run, exactl
 the organisation chose less) has passed since its last activity, or `absolute_timeout` since it was opened. 29:59.999 is
 live.
 
-What counts as activity:
+What counts as activity: `yes`, `no`, `when` it is so, or the request `ends` the session. This table is kept true by
+tests/sessions/test_every_route_and_the_clock.py, which calls every route of the product. HEAD and OPTIONS never count.
 
-    interactive use of our own pages                         yes, always written
-    an authorization request as a top-level navigation       yes, always written: somebody opened an application
-      (`Sec-Fetch-Dest` absent or `document`, and not
-      `prompt=none`)
-    `prompt=none`, frames, userinfo, discovery, JWKS         no
-    token endpoint, authorization code                       no: it follows an authorization request at once
-    token endpoint, refresh token                            for clients with `session_activity = token_refresh`
+    GET   /authorize                        when somebody opened an application: top-level navigation (`Sec-Fetch-Dest`
+                                            absent or `document`) without `prompt=none`. Always written
+    POST  /authorize                        no: it leads to the GET
+    GET   /s/<interaction_id>/<prompt>      when nothing is left to ask, which completes the attempt, once. Written
+    POST  /s/<interaction_id>/<prompt>      yes: somebody answered a page of ours. Always written
+    GET   /s/<interaction_id>/restart       no
+    GET   /s/<interaction_id>/leave         no
+    GET   /end_session                      ends, or asks, which is no activity
+    POST  /end_session                      no: it leads to the GET
+    POST  /end_session/confirm              ends, or somebody stays, which counts and is always written
+    GET   /signed_out                       no
+    POST  /token                            when a refresh token is used by a client with `session_activity =
+                                            token_refresh`. A code: no, it follows an authorization request at once
+    POST  /session/activity                 when it is news: for clients with `session_activity = reported`
+    GET   /session/status                   no
+    POST  /session/status                   no
+    POST  /introspect                       no
+    GET   /userinfo                         no
+    POST  /userinfo                         no
+    GET   /jwks                             no
+    GET   /.well-known/openid-configuration no
+    GET   /t/<org_code>/theme.<digest>.css  no
+    GET   /t/<org_code>/logo-<any(light,dark):variant>.<digest>.png  no
+    GET   /static/<hashed_name>             no
+    GET   /health/live                      no
+    GET   /health/ready                     no
+    GET   /                                 no
 
 `last_activity_at` only rises: two nodes that write the same moment late cannot shorten a session.
 """
