@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-REFERENCE = re.compile(r"`((?:idp|tests|tools|config|templates|migrations|docs)/[\w./{},<>*-]+?)(?::([\w.]+))?`")
+REFERENCE = re.compile(r"`((?:idp|clients|tests|tools|config|templates|migrations|docs)/[\w./{},<>*-]+?)(?::([\w.]+))?`")
 
 
 def references(document: Path) -> list[tuple[str, str | None]]:

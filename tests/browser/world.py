@@ -197,6 +197,8 @@ def world(database_url: str) -> Iterator[World]:
                 f"{base_url}/callback",
                 post_logout_redirect_uris=[f"{base_url}/signed-out"],
                 client_uri=f"{base_url}/",
+                backchannel_logout_uri=f"{base_url}/session/backchannel-logout",
+                session_activity="reported",
             )
             config = RelyingPartyConfig(
                 name=name,
@@ -210,5 +212,7 @@ def world(database_url: str) -> Iterator[World]:
                 other_name=other,
                 other_url=addresses[other],
             )
-            stack.enter_context(server.serving(create_relying_party(config), LOOPBACK, ports[name]))
+            party = create_relying_party(config)
+            stack.callback(party.extensions["idp_kit"].close)
+            stack.enter_context(server.serving(party, LOOPBACK, ports[name]))
         yield World(live, addresses["Atosi"], addresses["Rapportages"], stack.enter_context(SmtpServer()))

@@ -1,0 +1,50 @@
+"""The twenty lines of `docs/relying-applications.md` are an application."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+
+from idp.kernel.clock import SystemClock
+from idp_kit import SessionKit
+from tests.demo import hostile_provider
+from tests.demo.hostile_provider import HostileProvider, Key
+from tests.kit.conftest import is_signed_in, signed_in
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "relying-applications.md"
+
+
+@pytest.fixture
+def provider(rsa_key: Key) -> Iterator[HostileProvider]:
+    with hostile_provider.running(SystemClock(), rsa_key) as running:
+        running.clients = {"rooster": running.clients["atosi"]}
+        yield running
+
+
+def test_application_of_the_document_signs_in_warns_and_is_signed_out(
+    provider: HostileProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (source,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    assert "http://localhost:8000" in source
+    (tmp_path / "app.py").write_text(source.replace("http://localhost:8000", provider.issuer))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ROOSTER_SECRET", provider.clients["rooster"])
+    monkeypatch.setenv("ROOSTER_KEY", "a key for tests only")
+    names: dict[str, object] = {"__name__": "app"}
+    exec(compile((tmp_path / "app.py").read_text(), "app.py", "exec"), names)  # noqa: S102 - it is ours
+    kit, app = names["kit"], names["app"]
+    assert isinstance(kit, SessionKit) and isinstance(app, Flask)
+    try:
+        browser = signed_in(kit)
+        page = browser.get("/").text
+        assert "Welkom, Anna de Wit" in page and 'src="/session/session.js"' in page
+        notice = provider.logout_token(lambda claims: claims.update(aud="rooster"))
+        assert app.test_client().post("/session/backchannel-logout", data={"logout_token": notice}).status_code == 200
+        assert not is_signed_in(browser)
+        assert browser.get("/signed-out").text == "U bent uitgelogd."
+    finally:
+        kit.close()
