@@ -24,6 +24,7 @@ EXPECTED = (
     "OAuth 2.0 Form Post Response Mode",
     "OAuth 2.0 Multiple Response Type",
     "OpenID Connect RP-Initiated Logout 1.0",
+    "OpenID Connect Back-Channel Logout 1.0",
     "RFC 6238",
     "RFC 4226",
     "RFC 8176",
