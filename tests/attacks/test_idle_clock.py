@@ -265,7 +265,7 @@ def contradictions(world: World, given: Race, results: list[list[list[bool]]]) -
 
 
 def test_a80_at_the_deadline_a_session_ends_or_goes_on_and_every_answer_agrees(world: World, database_url: str) -> None:
-    given = sessions_at_the_deadline(world, often(10_000, 60))
+    given = sessions_at_the_deadline(world, often(10_000, 30))
     roles = [Race(role, *_rest(given), 2 if role != "sweeper" else 1) for role in ("early", "late", "sweeper")]
     results = run(race, roles, database_url, world.clock.now(), seconds=3000)
     wrong, ended, went_on = contradictions(world, given, results)
