@@ -109,9 +109,11 @@ class LiveProvider:
         self.app = create_app(Settings(**given), clock_later(later))
         self.services: Services = self.app.extensions["idp"]
         self.make = Factories(self.app)
+        # What a further process of this provider needs, an `idp worker` for one.
+        self.environment = {**_without_settings(), **_as_variables(given), LATER: format_duration(later)}
         self._process = ChildProcess(
             [sys.executable, "-m", "idp.cli", "serve", *(["--application", APPLICATION] if later else [])],
-            environment={**_without_settings(), **_as_variables(given), LATER: format_duration(later)},
+            environment=self.environment,
         )
 
     def start(self) -> LiveProvider:
