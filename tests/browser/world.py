@@ -197,7 +197,6 @@ def world(database_url: str) -> Iterator[World]:
                 f"{base_url}/callback",
                 post_logout_redirect_uris=[f"{base_url}/signed-out"],
                 client_uri=f"{base_url}/",
-                backchannel_logout_uri=f"{base_url}/session/backchannel-logout",
                 session_activity="reported",
             )
             config = RelyingPartyConfig(

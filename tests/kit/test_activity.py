@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
@@ -52,6 +53,20 @@ def test_minute_full_of_clicks_is_one_report_with_the_last_moment_at_its_end(
     clock.move(seconds(300))
     kit.reporter.send_due()
     assert moments(provider, began) == [55], "silence tells nothing"
+
+
+def test_last_moment_is_sent_once_by_whichever_process_comes_first(
+    kit: SessionKit, make_kit: MakeKit, browser: FlaskClient, provider: HostileProvider, clock: FixedClock
+) -> None:
+    other = make_kit(kit.store)
+    clock.move(seconds(30))
+    click(browser)
+    clock.move(seconds(30))
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(lambda each: each.reporter.send_due(), [other, kit] * 4))
+    assert len(provider.reports) == 1
+    clock.move(timedelta(minutes=29, seconds=30))
+    assert is_signed_in(browser) is False
 
 
 def test_hour_of_clicks_is_at_most_one_report_a_minute_and_keeps_the_session(
