@@ -7,17 +7,21 @@ else. A client that hangs holds two of them for five seconds, then one at a time
     4xx                              refused, for good: the client said so
     anything else, and no answer     tried again after 5 seconds, doubling up to an hour, until 72 hours are over
 
-What became of each is recorded at once, so that a worker that is killed repeats no more than what was under way.
+What became of each is recorded at once, with what came in the same moment, so that a worker that is killed repeats no
+more than what was under way.
 """
 
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from random import SystemRandom
+
+from sqlalchemy.orm import Session as Unit
 
 from idp.egress.guarded import TIMEOUT, CallFailed, GuardedClient
 from idp.jobs import notice_claims
@@ -56,7 +60,12 @@ class _Tried:
 
     @property
     def is_final(self) -> bool:
-        return self.failure is not None and self.failure.startswith("http 4")
+        return self.failure is not None and (self.failure.startswith("http 4") or self.was_not_called)
+
+    @property
+    def was_not_called(self) -> bool:
+        """There was nobody to call."""
+        return self.notice.cannot_be_sent is not None
 
 
 class LogoutNoticeDelivery:
@@ -155,51 +164,54 @@ class LogoutNoticeDelivery:
 
     def _record_what_came(self) -> int:
         """Waits a moment for what comes first, and records it and all that came meanwhile; the number delivered."""
-        delivered = 0
-        seconds = LOOK_AGAIN_AFTER.total_seconds()
         try:
-            tried = self._tried.get(timeout=seconds)
-            while True:
-                try:
-                    delivered += self._record(tried)
-                except Exception:
-                    # The database is away: what the client knows is recorded when it is back.
-                    self._tried.put(tried)
-                    raise
-                self._under_way[tried.notice.client_id] -= 1
-                tried = self._tried.get_nowait()
+            came = [self._tried.get(timeout=LOOK_AGAIN_AFTER.total_seconds())]
         except Empty:
-            return delivered
-
-    def _record(self, tried: _Tried) -> bool:
-        """What became of a try, in a unit of its own; True when the notice was delivered."""
-        notice, failure = tried.notice, tried.failure
-        final = notice.cannot_be_sent is not None or tried.is_final
-        is_back = self._learn(tried)
-        with self._units.writing() as unit:
-            if failure is None:
-                changed = notice_claims.record_delivered(unit, notice, tried.at)
-            elif final:
-                changed = notice_claims.record_refused(unit, notice, failure, tried.at)
-            else:
-                changed = notice_claims.record_failed(unit, notice, failure, tried.at + wait_after(notice.tries))
-        if is_back:
+            return 0
+        with suppress(Empty):
+            while True:
+                came.append(self._tried.get_nowait())
+        try:
+            back = {tried.notice.client_id for tried in came if self._learn(tried)}
+            with self._units.writing() as unit:
+                changed = [self._record(unit, tried) for tried in came]
+        except Exception:
+            # The database is away: what the clients know is recorded when it is back.
+            for tried in came:
+                self._tried.put(tried)
+            raise
+        for tried, is_news in zip(came, changed, strict=True):
+            self._under_way[tried.notice.client_id] -= 1
+            self._tell(tried, is_news)
+        for client_id in back:
             with self._units.writing() as unit:
                 notice_claims.take_turn(unit)
-                notice_claims.wake(unit, notice.client_id, self._clock.now())
+                notice_claims.wake(unit, client_id, self._clock.now())
+        return sum(tried.failure is None for tried in came)
+
+    def _record(self, unit: Unit, tried: _Tried) -> bool:
+        """What became of a try; False when somebody else has claimed the notice since."""
+        notice, failure = tried.notice, tried.failure
+        if failure is None:
+            return notice_claims.record_delivered(unit, notice, tried.at)
+        if tried.is_final:
+            return notice_claims.record_refused(unit, notice, failure, tried.at)
+        return notice_claims.record_failed(unit, notice, failure, tried.at + wait_after(notice.tries))
+
+    def _tell(self, tried: _Tried, is_news: bool) -> None:
+        notice, failure = tried.notice, tried.failure
         if failure is not None:
             log.warning("logout notice %d for %s: %s; try %d", notice.id, notice.client_id, failure, notice.tries)
-        if changed and failure is None:
+        if is_news and failure is None:
             self._settled(notice.client_id, "delivered", tried.at - notice.over_at if notice.over_at else None)
-        elif changed and final:
+        elif is_news and tried.is_final:
             self._alarm(notice.client_id, f"%s refuses logout notices: {failure}")
             self._settled(notice.client_id, "refused")
-        return failure is None
 
     def _learn(self, tried: _Tried) -> bool:
         """The pace of what follows; True when the client answers again after it was silent."""
         client_id = tried.notice.client_id
-        if tried.notice.cannot_be_sent is not None:
+        if tried.was_not_called:
             return False
         if tried.failure is None or tried.is_final:
             return self._troubled.answered(client_id, tried.took)

@@ -2,7 +2,7 @@
 
     claim     one statement takes what is due and leases it: at most two at a time for one client, over all workers. A
               worker that dies leaves its notices to the next when their lease ends
-    record    what became of a try, in a unit of its own, so that a crash repeats only what was under way
+    record    what became of a try, as soon as it is known, so that a crash repeats only what was under way
 
 While a notice is leased, or its client rests, `next_try_at` lies in the future: what is due is found by its index,
 however much waits. It never lies after `expires_at`, so a notice that is too late is found by it as well.
