@@ -187,7 +187,7 @@ def test_a77_what_ends_is_the_browsers_own_session_whoever_the_hint_is_about(wor
 def test_a77_the_own_hint_of_the_own_session_spares_the_question(world: World) -> None:
     client, _, browser, id_token = signed_in(world)
     done = browser.get("/end_session?" + urlencode({"id_token_hint": id_token}))
-    assert done.status == 200 and "logout-confirm" not in done.text
+    assert done.status == 303 and "logout-confirm" not in done.text
     assert browser.authorize(client, prompt="none").answer["error"] == "login_required"
 
 

@@ -207,7 +207,7 @@ def test_a62_no_forged_id_token_is_taken_as_a_hint(world: World) -> None:
             taken.append((name, asked.status, asked.answer, left.status))
     assert taken == []
     assert browser.authorize(client, prompt="none", id_token_hint=right).code, "the right one is taken, and nobody left"
-    assert browser.get("/end_session?" + urlencode({"id_token_hint": right})).status == 200
+    assert browser.get("/end_session?" + urlencode({"id_token_hint": right})).status == 303
     assert browser.authorize(client, prompt="none").answer["error"] == "login_required"
 
 

@@ -97,5 +97,5 @@ def test_head_of_the_end_session_endpoint_signs_nobody_out(world: World) -> None
     refused = browser.send("HEAD", address)
     assert (refused.status, refused.header("Allow"), refused.set_cookies) == (405, "GET", {})
     assert browser.begin(client).code
-    assert browser.get(address).status == 200
+    assert browser.get(address).status == 303
     assert browser.begin(client).prompt == "identify"
