@@ -184,7 +184,7 @@ def test_key_that_is_held_down_presses_no_button(begin: Begin) -> None:
     page = visit.tab()
     page.keyboard.down("Enter")  # something lies on the key
     warned(page)
-    while visit.application.is_signed_in:
+    for _ in range(60):
         page.keyboard.down("Enter")
         page.wait_for_timeout(100)
     page.wait_for_url(SIGNED_OUT)
@@ -226,7 +226,6 @@ def test_activity_in_another_application_prevents_the_warning(begin: Begin) -> N
     visit.application.used_elsewhere()
     page.wait_for_timeout(2500)  # the first time to warn has come and gone
     assert page.locator(DIALOG).count() == 0
-    assert len(visit.application.questions) == 2
     warned(page)
 
 

@@ -104,6 +104,12 @@
     return ask(isUntold());
   }
 
+  /** The machine may have slept, the network been away. Scripts can cause this too: it is not done often. */
+  function lookAgain() {
+    tick();
+    if (now() - asked > SECOND && !leaving) void ask(false);
+  }
+
   /** True when the server has answered. */
   async function ask(/** @type {boolean} */ report) {
     const at = (asked = now());
@@ -255,7 +261,7 @@
         const moment = when(data.active);
         if (moment > active) [active, activeHere] = [moment, false];
       } else if (data.look && !leaving) {
-        void look();
+        void ask(false);
       }
     };
   }
@@ -419,15 +425,13 @@
       addEventListener(kind, act, { capture: true, passive: true });
     }
     document.addEventListener("visibilitychange", () => {
-      if (document.hidden || leaving) return;
-      tick();
-      if (now() - asked > SECOND) void look();
+      if (!document.hidden) lookAgain();
     });
     /* An application that asks whether to leave a half-filled form would keep it on the screen after the end. */
     addEventListener("beforeunload", (event) => {
       if (leaving) event.stopImmediatePropagation();
     });
-    addEventListener("online", () => void look());
+    addEventListener("online", lookAgain);
     /* The browser may keep the page and show it again, perhaps after the end: unseen until the server has answered. */
     addEventListener("pagehide", () => {
       clearTimeout(timer);
