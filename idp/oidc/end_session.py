@@ -4,9 +4,9 @@ The session that ends is always the browser's own. `id_token_hint` only says whi
 when it was issued for this very session: a link from anywhere else must not sign anybody out (A77). Whoever wants to
 sign out can, whatever is wrong with the request: then the person is asked, and led nowhere.
 
-With nobody signed in there is nothing to ask about, so a bare `client_id` is led to its registered address at once. That
-is safe: nothing ends by it, and the address is one that this very client registered, so whoever makes people open such
-a link could as well link to the address itself. What somebody may add is `state`, as in any link to the client.
+With nobody signed in there is nothing to ask about, so a bare `client_id` is led to its registered address at once.
+That is safe: nothing ends by it, and the address is one that this very client registered, so whoever makes people open
+such a link could as well link to the address itself. What somebody may add is `state`, as in any link to the client.
 """
 
 import logging

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from flask import Response, redirect, request, url_for
+from flask import Response, request, url_for
 
 from idp.oidc import end_session as protocol
 from idp.oidc import frontchannel_logout
@@ -54,7 +54,7 @@ def _stay(accepted: EndSessionRequest) -> Response:
         return session_over.page(over, client)
     if client is not None and client.home is not None:
         return responses.hand_off(client.home, client.client_name)
-    return _see_other(url_for("idp.home"))
+    return responses.see_other(url_for("idp.home"))
 
 
 def _end(accepted: EndSessionRequest) -> Response:
@@ -70,7 +70,7 @@ def _end(accepted: EndSessionRequest) -> Response:
         # Somebody else's hint, or a bare client_id, is no sign that the client did anything.
         reference = signed_out.Reference(ended.sid, client_id, left_by_itself=accepted.sid == ended.sid)
         address = signed_out.address(reference)
-        response = _through_frames(address, None, frames) if frames else _see_other(address)
+        response = _through_frames(address, None, frames) if frames else responses.see_other(address)
     elif (over := services.logout.over(secret)) is not None:
         response = session_over.page(over, client)
     else:
@@ -93,11 +93,6 @@ def _through_frames(target: str, app_name: str | None, frames: Sequence[Frame]) 
         is_web=app_name is None or is_web_address(target),
         frames=frames,
     )
-
-
-def _see_other(address: str) -> Response:
-    response: Response = redirect(address, 303)  # type: ignore[assignment]
-    return response
 
 
 def _accepted() -> EndSessionRequest:

@@ -6,10 +6,11 @@ parameters, by the browser itself.
 
 from urllib.parse import quote
 
-from flask import Response, redirect, url_for
+from flask import Response, url_for
 
 from idp.oidc import parameters
 from idp.oidc.errors import ShownToEndUser
+from idp.web.responses import see_other
 
 LONGEST_QUERY = 32 * 1024
 
@@ -30,5 +31,4 @@ def lead_to_get(endpoint: str, body: bytes) -> Response:
     What a query cannot hold as it stands (`#`, spaces, control characters) is percent-encoded, so no body ends the
     query early or reaches into the headers.
     """
-    leading: Response = redirect(url_for(endpoint) + "?" + quote(body, safe="%&=+"), 303)  # type: ignore[assignment]
-    return leading
+    return see_other(url_for(endpoint) + "?" + quote(body, safe="%&=+"))

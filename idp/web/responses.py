@@ -20,11 +20,16 @@ def send(response: AuthorizationResponse, app_name: str, after_a_form: bool) -> 
         )
     if after_a_form:
         return hand_off(response.location(), app_name)
-    leaving: Response = redirect(response.location(), 303)  # type: ignore[assignment]
-    return leaving
+    return see_other(response.location())
 
 
 def hand_off(target: str, app_name: str) -> Response:
     """A page that leads to the target at once, and by a link: the main button for a native application's scheme."""
     is_web = target.partition(":")[0] in ("http", "https")
     return render("signin/handoff.html", target=target, app_name=app_name, is_web=is_web)
+
+
+def see_other(address: str) -> Response:
+    """303: the browser asks for this address by GET, whatever it sent before."""
+    response: Response = redirect(address, 303)  # type: ignore[assignment]  # typed as werkzeug's, made as Flask's
+    return response

@@ -6,7 +6,7 @@ has a route of its own, so none can lack a guard.
 
 from typing import Any
 
-from flask import Response, g, redirect, request, url_for
+from flask import Response, g, request, url_for
 from werkzeug.exceptions import NotFound
 
 from idp.accounts.names import canonical
@@ -63,8 +63,7 @@ def answer(interaction_id: str, prompt: str) -> Response:
     if isinstance(reaction, Blocked):
         return go_to(reaction.interaction_id, prompt, blocked="1", **_tick(prompt))
     if isinstance(reaction, Completed):
-        leaving: Response = redirect(_url("idp.leave", interaction_id), 303)  # type: ignore[assignment]
-        return leaving
+        return responses.see_other(_url("idp.leave", interaction_id))
     return _advanced(reaction, prompt)
 
 
@@ -87,9 +86,7 @@ def leave(interaction_id: str) -> Response:
 
 def go_to(interaction_id: str, prompt: str, binding: str | None = None, **query: Any) -> Response:
     """303 to the page of a prompt; the browser keeps `binding`, when it is new."""
-    response: Response = redirect(  # type: ignore[assignment]
-        url_for("idp.show", interaction_id=interaction_id, prompt=prompt, **query), 303
-    )
+    response = responses.see_other(url_for("idp.show", interaction_id=interaction_id, prompt=prompt, **query))
     if binding is not None and binding != cookies.browser().binding:
         cookies.set_binding(response, binding)
     return response
@@ -104,8 +101,7 @@ def _without_binding(interaction_id: str) -> Response:
     restart_url = _url("idp.restart", interaction_id)
     if "fresh" in request.args:
         return render("signin/cookies_off.html", status=400, restart_url=restart_url)
-    response: Response = redirect(restart_url, 303)  # type: ignore[assignment]
-    return response
+    return responses.see_other(restart_url)
 
 
 def _once_more(interaction_id: str) -> Response:
@@ -115,8 +111,7 @@ def _once_more(interaction_id: str) -> Response:
     without cookies, and must not replace them.
     """
     if request.headers.get("Sec-Fetch-Site") != "same-origin":
-        response: Response = redirect(_url("idp.restart", interaction_id), 303)  # type: ignore[assignment]
-        return response
+        return responses.see_other(_url("idp.restart", interaction_id))
     typed = {name: request.form.get(name, "").replace("\x00", "") for name in ("organisation", "username")}
     begun = use_cases().flow.begin_once_more(interaction_id, cookies.browser(), **typed)
     return _closed(begun, interaction_id) if isinstance(begun, Closed) else _begun(begun)
@@ -168,21 +163,18 @@ def _closed(closed: Closed, interaction_id: str) -> Response:
     app: dict[str, Any] = {"app_name": name, "app_url": home}
     if closed.why == "foreign":
         # Somebody else's link, or a cookie that is gone: start anew for this browser, nothing filled in (A29).
-        response: Response = redirect(_url("idp.restart", interaction_id), 303)  # type: ignore[assignment]
-        return response
+        return responses.see_other(_url("idp.restart", interaction_id))
     how = closed.interaction.finished_how if closed.why == "finished" and closed.interaction else None
     if how in ("level_unreachable", "denied"):
         # Shown again, a refusal stays one.
-        leaving: Response = redirect(_url("idp.leave", interaction_id), 303)  # type: ignore[assignment]
-        return leaving
+        return responses.see_other(_url("idp.leave", interaction_id))
     if how not in (None, "begun_again"):
         signed_in = use_cases().logout.look(cookies.browser().session_secret) is not None
         return render("signin/finished.html", signed_in=signed_in, **app)
     attempt = closed.interaction
     if closed.why == "expired" and request.method == "GET" and attempt is not None and attempt.account_id is None:
         # Nobody proved anything in it: nothing is lost, and nothing has to be told.
-        anew: Response = redirect(_url("idp.restart", interaction_id), 303)  # type: ignore[assignment]
-        return anew
+        return responses.see_other(_url("idp.restart", interaction_id))
     can_restart = closed.why in ("expired", "finished")
     restart_url = _url("idp.restart", interaction_id) if can_restart else None
     scanned = closed.why == "expired" and attempt is not None and attempt.enrolling_method == "totp"

@@ -16,7 +16,7 @@ A62 A63 A66 A67     test_tokens.py          forged, swapped, replayed, widened a
 A69-A71             test_tokens.py
 A64 A83 A85-A87     test_notices.py         notices: lost, late, for ever, to places that nobody should reach
 A75 A77 A81         test_sessions.py        when somebody proved who they are, forced logout, a session nobody cleans up
-A79 A80 A82         test_idle_clock.py      polling that keeps a chair, the instant of the deadline, a clock that is set back
+A79 A80 A82         test_idle_clock.py      polling, the instant of the deadline, a clock that is set back
 A84                 test_session_races.py   logging out while tokens are being issued
 
 A16 A17 (recovery codes) and A18-A20 (passkeys) come with those methods.
