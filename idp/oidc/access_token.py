@@ -7,6 +7,7 @@ Whatever a token looks like, one statement decides: token, account and session m
 What a JWT says about its own end is for others.
 """
 
+import re
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -36,6 +37,8 @@ class BearerError(ProtocolError):
         return f'Bearer realm="{realm}", error="{self.error}", error_description="{self.description}"'
 
 
+# As `kernel.secrets.random_token` makes them.
+OPAQUE = re.compile(r"[A-Za-z0-9_-]{43}")
 INVALID_TOKEN = (401, "invalid_token", "the access token is unknown, expired or revoked")
 
 
@@ -68,8 +71,12 @@ def in_authorization(authorization: str | None) -> str | None:
 
 
 def key_of_jwt(jti: str) -> bytes:
-    """The key of the row of a JWT access token. Its `jti`, which everybody can read, is no token by itself."""
-    return hash_secret(f"jti {jti}")
+    """The key of the row of a JWT access token.
+
+    Its `jti` stands in logs of resource servers. What is hashed here is nothing that could be presented as a token: an
+    opaque one holds no dot (`OPAQUE`), and one with dots must be a JWT that we signed.
+    """
+    return hash_secret(f"jti.{jti}")
 
 
 class AccessTokens:
@@ -100,7 +107,7 @@ class AccessTokens:
             return None if found is None else LiveAccessToken(*found)
 
     def _key_of(self, presented: str) -> bytes | None:
-        if "." not in presented:  # no character of base64url, which opaque tokens are written in
+        if OPAQUE.fullmatch(presented):
             return hash_secret(presented)
         claims = self._keys.verified_access_token(presented, self._issuer)
         return None if claims is None else key_of_jwt(claims["jti"])

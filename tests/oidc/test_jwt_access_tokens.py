@@ -84,8 +84,14 @@ def test_our_own_endpoints_refuse_it_after_logout_though_it_says_otherwise(
     assert provider.userinfo(tokens["access_token"]).status_code == 401
 
 
-def test_its_jti_alone_is_no_access_token(provider: Provider, tokens: dict[str, Any]) -> None:
-    assert provider.userinfo(provider.claims(tokens["access_token"])["jti"]).status_code == 401
+@pytest.mark.parametrize("form", ["{}", "jti {}", "jti.{}", "jti.{}.", ".{}.", "jti%20{}", "jti\t{}"])
+def test_its_jti_is_no_access_token_in_whatever_form(
+    provider: Provider, party: RelyingParty, tokens: dict[str, Any], form: str
+) -> None:
+    shown = form.format(provider.claims(tokens["access_token"])["jti"])
+    assert provider.userinfo(shown).status_code == 401
+    assert provider.get("/session/status", bearer(shown)).status_code == 401
+    assert body(party.post("/introspect", {"token": shown})) == {"active": False}
 
 
 def test_token_signed_by_somebody_else_is_refused(provider: Provider, tokens: dict[str, Any]) -> None:
