@@ -18,12 +18,11 @@ from idp.kernel.clock import Clock, whole_seconds
 from idp.kernel.secrets import random_identifier
 from idp.oidc.clients import Client
 from idp.oidc.keys import Keys
+from idp.outbox.models import TRIED_FOR
 from idp.outbox.queue import Message, enqueue_all
 from idp.sessions.models import Session
 
 KIND = "logout_notice"
-# A client that is away for longer has asked for no tokens in the meantime, and its own sessions are over.
-TRIED_FOR = timedelta(hours=72)
 # The token is used at once; what a thief of it could do is log somebody out of one application (2.4 wants it short).
 TOKEN_LIFETIME = timedelta(minutes=2)
 EVENT = "http://schemas.openid.net/event/backchannel-logout"

@@ -5,6 +5,7 @@ authenticate   one method, the registered one         (Authlib's registry, our r
 refused        the error as the specification has it, and in the audit trail
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ from idp.oidc.clients import Client
 from idp.oidc.errors import plain_description
 from idp.oidc.parameters import Parameters
 from idp.store.units import UnitsOfWork
+
+log = logging.getLogger(__name__)
 
 METHODS = list(clients.AUTHENTICATION_METHODS)
 CREDENTIALS = ("client_id", "client_secret", "client_assertion", "client_assertion_type")
@@ -48,8 +51,16 @@ class ClientResponse:
 class ClientEndpoint:
     """Reads and refuses the requests of clients to the endpoint of this name."""
 
-    def __init__(self, name: str, units: UnitsOfWork, trail: Trail, known_parameters: Sequence[str]) -> None:
-        self._name, self._units, self._trail = name, units, trail
+    def __init__(
+        self,
+        name: str,
+        units: UnitsOfWork,
+        trail: Trail,
+        known_parameters: Sequence[str],
+        records_strangers: bool = False,
+    ) -> None:
+        """`records_strangers`: refusals stand in the audit trail also when no client authenticated itself."""
+        self._name, self._units, self._trail, self._records_strangers = name, units, trail, records_strangers
         self._known_parameters = (*CREDENTIALS, *known_parameters)
         self._authentication = ClientAuthentication(self.find_client)
         for method in METHODS:
@@ -100,14 +111,20 @@ class ClientEndpoint:
         return client
 
     def refused(self, error: OAuth2Error, client_id: str | None = None) -> ClientResponse:
-        """The error response (RFC 6749 5.2), recorded."""
+        """The error response (RFC 6749 5.2), recorded if the client is known by then.
+
+        What anybody can send as often as they like, also by a picture on some page, writes nothing: it is in the log.
+        """
         status, body, headers = error()
         description = plain_description(str(body.get("error_description", "")))
-        with self._units.writing() as unit:
-            event = TokenRequestRefused(
-                error=str(error.error), detail=description, endpoint=self._name, client_id=client_id
-            )
-            self._trail.record(unit, event)
+        if client_id is not None or self._records_strangers:
+            with self._units.writing() as unit:
+                event = TokenRequestRefused(
+                    error=str(error.error), detail=description, endpoint=self._name, client_id=client_id
+                )
+                self._trail.record(unit, event)
+        else:
+            log.warning("a request to %s was refused: %s: %s", self._name, error.error, description)
         answer = {"error": error.error} | ({"error_description": description} if description else {})
         challenge = tuple(pair for pair in headers if pair[0] == "WWW-Authenticate")
         return ClientResponse(status or 400, answer, NO_STORE + challenge)

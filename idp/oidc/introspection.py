@@ -37,15 +37,16 @@ class Introspection:
 
     def respond(self, request: ClientRequest) -> ClientResponse:
         """What the token is worth. The hint is not needed: no token could be of both kinds (2.1)."""
+        client_id = None
         try:
             read = self._endpoint.read(request)
-            client = self._endpoint.confidential_client(request, read)
+            client_id = self._endpoint.confidential_client(request, read).client_id
             token = read.get("token")
             if token is None:
                 raise InvalidRequestError("token is missing")
         except OAuth2Error as error:
-            return self._endpoint.refused(error)
-        return ClientResponse(200, self._of(token, client.client_id) or NOT_ACTIVE)
+            return self._endpoint.refused(error, client_id)
+        return ClientResponse(200, self._of(token, client_id) or NOT_ACTIVE)
 
     def _of(self, token: str, client_id: str) -> Mapping[str, Any] | None:
         found = self._access_tokens.find(token)

@@ -61,7 +61,7 @@ class Provider:
     ) -> None:
         self.units, self.trail, self.codes, self.refresh_tokens = units, trail, codes, refresh_tokens
         self.token_issuer, self.sessions = token_issuer, sessions
-        self.endpoint = ClientEndpoint("token", units, trail, KNOWN_PARAMETERS)
+        self.endpoint = ClientEndpoint("token", units, trail, KNOWN_PARAMETERS, records_strangers=True)
         self._server = _Server(self)
 
     def respond(self, request: ClientRequest) -> ClientResponse:

@@ -8,9 +8,9 @@ from typing import Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session as Unit
 
-from idp.oidc.backchannel_logout import KIND
+from idp.oidc.backchannel_logout import KIND, NO_ADDRESS
 from idp.oidc.clients import Client
-from idp.outbox.models import OutboxMessage
+from idp.outbox.models import EXPIRED, OutboxMessage
 from idp.sessions import idle
 from idp.sessions.lifecycle import over_at
 from idp.sessions.models import Participation, Session
@@ -84,9 +84,9 @@ def _receipt(notice: OutboxMessage, client_name: str | None, since: datetime | N
 def _outcome(notice: OutboxMessage, now: datetime) -> Outcome:
     if notice.delivered_at is not None:
         return "delivered"
-    if notice.failure == "no address":
+    if notice.failure == NO_ADDRESS:
         return "no address"
-    if notice.failure == "expired" or notice.expires_at is not None and notice.expires_at <= now:
+    if notice.failure == EXPIRED or notice.expires_at is not None and notice.expires_at <= now:
         return "expired"
     if notice.failed_at is not None:
         return "refused"

@@ -8,7 +8,8 @@ What counts as activity: `yes`, `no`, `when` it is so, or the request `ends` the
 tests/sessions/test_every_route_and_the_clock.py, which calls every route of the product. HEAD and OPTIONS never count.
 
     GET   /authorize                        when somebody opened an application: top-level navigation (`Sec-Fetch-Dest`
-                                            absent or `document`) without `prompt=none`. Always written
+                                            absent or `document`, no `Sec-Purpose`) without `prompt=none`. Always
+                                            written
     POST  /authorize                        no: it leads to the GET
     GET   /s/<interaction_id>/<prompt>      when nothing is left to ask, which completes the attempt, once. Written
     POST  /s/<interaction_id>/<prompt>      yes: somebody answered a page of ours. Always written
@@ -85,9 +86,12 @@ def moved_by_activity(session: Session, now: datetime) -> dict[str, datetime]:
     return {"last_activity_at": now, "idle_ends_at": now + session.idle_timeout}
 
 
-def is_top_level_navigation(sec_fetch_dest: str | None) -> bool:
-    """True when a person opened a page, as far as the browser says; one that says nothing is believed."""
-    return sec_fetch_dest is None or sec_fetch_dest == "document"
+def is_top_level_navigation(sec_fetch_dest: str | None, sec_purpose: str | None = None) -> bool:
+    """True when a person opened a page, as far as the browser says; one that says nothing is believed.
+
+    `Sec-Purpose` comes with pages that are only fetched or drawn in advance: nobody has opened them yet.
+    """
+    return sec_purpose is None and (sec_fetch_dest is None or sec_fetch_dest == "document")
 
 
 def seconds_left(session: Session, now: datetime) -> int:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.models import Account
 from idp.oidc import clients, frontchannel_logout, receipts
+from idp.oidc.backchannel_logout import NO_ADDRESS
 from idp.oidc.clients import Client
 from idp.oidc.receipts import Receipt
 from idp.sessions import idle
@@ -37,11 +38,14 @@ class EndedSession:
 
 @dataclass(frozen=True)
 class Applications:
-    """The names of the applications of a session that ended: who knows it, who is being told, who could not be."""
+    """The names of the applications of a session that ended: who knows it, whom the browser was to tell (nobody learns
+    whether it could), who is being told, who could not be, and who has no way to be told."""
 
     told: Sequence[str] = ()
+    asked: Sequence[str] = ()
     waiting: Sequence[str] = ()
     unreached: Sequence[str] = ()
+    untold: Sequence[str] = ()
 
 
 Why = Literal["idle", "absolute", "administrator", "protection"]
@@ -62,7 +66,7 @@ EXPLAINED: Mapping[str, Why] = {
 class Over:
     """A session that ended without the person's doing: why, since when, whose, and the client that joined it last.
 
-    `slots` fill the sentence about it: the limit that was reached, of this very session.
+    `slots` fill the sentence about it: the limit that was reached, of this very session; none if it is no whole number.
     """
 
     why: Why
@@ -74,7 +78,8 @@ class Over:
     @property
     def notice(self) -> str:
         """The key of the sentence that says why."""
-        return f"identify.notice.signed_out_{self.why}"
+        unnumbered = self.why in ("idle", "absolute") and not self.slots
+        return f"identify.notice.signed_out_{self.why}" + ("_unnumbered" if unnumbered else "")
 
 
 class Logout:
@@ -116,22 +121,26 @@ class Logout:
             at = over_at(session) or idle.ends_at(session)
             return Over(why, at, account, joined[-1] if joined else None, _limit(session, why))
 
-    def applications(self, sid: str, left_by_itself: str | None, now: datetime) -> Applications:
-        """What became of the applications of the session that ended.
+    def applications(self, sid: str, left_by_itself: str | None, now: datetime, is_last_look: bool) -> Applications:
+        """What became of the applications of the session that ended; who did not answer yet may do so until the last
+        look.
 
         `left_by_itself`: the identifier of the client that asked for this very session to end: it signed the person out
         before it asked.
         """
         with self._units.reading() as unit:
-            told, waiting, unreached = list[str](), list[str](), list[str]()
+            told, asked, waiting, unreached, untold = (list[str]() for _ in range(5))
             for receipt in receipts.of_session(unit, sid, now):
-                if receipt.client_id == left_by_itself or _knows(unit, receipt):
-                    told.append(receipt.client_name)
-                elif receipt.outcome == "waiting":
-                    waiting.append(receipt.client_name)
+                if receipt.client_id == left_by_itself or receipt.outcome == "delivered":
+                    names = told
+                elif receipt.outcome == NO_ADDRESS:
+                    names = asked if _was_in_a_frame(unit, receipt) else untold
+                elif receipt.outcome == "waiting" or receipt.outcome == "failing" and not is_last_look:
+                    names = waiting
                 else:
-                    unreached.append(receipt.client_name)
-            return Applications(told, waiting, unreached)
+                    names = unreached
+                names.append(receipt.client_name)
+            return Applications(told, asked, waiting, unreached, untold)
 
     def _described(self, unit: Unit, session: Session) -> LiveSignIn:
         username = unit.scalars(select(Account.username_shown).where(Account.id == session.account_id)).one()
@@ -144,16 +153,19 @@ class Logout:
 
 
 def _limit(session: Session, why: Why) -> Mapping[str, int]:
-    if why == "idle":
-        return {"minutes": session.idle_timeout // timedelta(minutes=1)}
-    if why == "absolute":
-        return {"hours": (session.absolute_ends_at - session.opened_at) // timedelta(hours=1)}
-    return {}
+    """The limit in whole minutes or hours; nothing when it is not whole, as in a demonstration."""
+    limits = {
+        "idle": ("minutes", session.idle_timeout, timedelta(minutes=1)),
+        "absolute": ("hours", session.absolute_ends_at - session.opened_at, timedelta(hours=1)),
+    }
+    if why not in limits:
+        return {}
+    name, limit, unit = limits[why]
+    number, rest = divmod(limit, unit)
+    return {} if rest else {name: number}
 
 
-def _knows(unit: Unit, receipt: Receipt) -> bool:
-    """True when the client said so, or when its page in a frame is the only way to tell it: that page was loaded."""
-    if receipt.outcome != "no address":
-        return receipt.outcome == "delivered"
+def _was_in_a_frame(unit: Unit, receipt: Receipt) -> bool:
+    """True for a client that can be told by its page in a frame only: that page was loaded."""
     client = clients.find(unit, receipt.client_id)
     return client is not None and frontchannel_logout.is_reachable(client)

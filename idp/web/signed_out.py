@@ -23,8 +23,9 @@ from idp.web.use_cases import use_cases
 
 KEPT_FOR = timedelta(minutes=10)
 LONGEST_REFERENCE = 2000
-PAUSES = (1, 2, 2)
-"""Seconds until the page asks for itself again; after the last it says what it knows by then."""
+PAUSES = (1, 2, 2, 3)
+"""Seconds until the page asks for itself again; after the last it says what it knows by then. An application that did
+not answer at once is tried again within these."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ def signed_out() -> Response:
     if found is None:
         return page(None, Applications())
     left = found.client_id if found.left_by_itself else None
-    applications = services.logout.applications(found.sid, left, services.clock.now())
-    return page(found.client_id, applications, _next_look() if applications.waiting else None)
+    next_look = _next_look()
+    applications = services.logout.applications(found.sid, left, services.clock.now(), is_last_look=next_look is None)
+    return page(found.client_id, applications, next_look if applications.waiting else None)
 
 
 def page(client_id: str | None, applications: Applications, next_look: tuple[int, str] | None = None) -> Response:
@@ -55,8 +57,10 @@ def page(client_id: str | None, applications: Applications, next_look: tuple[int
         app_name=client.client_name if client else None,
         app_url=client.home if client else None,
         told=applications.told,
+        asked=applications.asked,
         waiting=applications.waiting,
         unreached=applications.unreached,
+        untold=applications.untold,
         is_last_look=next_look is None,
     )
     if next_look is not None:

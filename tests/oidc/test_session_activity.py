@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from idp.audit.events import TokenRequestRefused
+from idp.audit.trail import events
 from idp.sessions.models import Session
 from tests.oidc.journeys import Provider, RelyingParty, basic, body, error, form_encoded
 
@@ -263,3 +265,23 @@ def test_body_of_another_kind_is_refused(provider: Provider, reporting: SignedIn
 def test_access_token_together_with_client_credentials_is_refused(provider: Provider, reporting: SignedIn) -> None:
     data = form_encoded({"client_id": reporting.party.client_id, "client_secret": reporting.party.secret})
     assert error(provider.post("/session/status", data, bearer(reporting.access_token))) == "invalid_request"
+
+
+def test_refusal_is_recorded_of_clients_that_are_known_and_strangers_write_nothing(
+    provider: Provider, reporting: SignedIn
+) -> None:
+    def recorded() -> int:
+        with provider.writing() as unit:
+            return len(events(unit, TokenRequestRefused))
+
+    before = recorded()
+    stranger = {"Authorization": basic(reporting.party.client_id, "wrong")}
+    for _ in range(3):
+        assert provider.get("/session/status", query="sid=1").status_code == 401
+        assert provider.post("/session/activity", "sid=1", stranger).status_code == 401
+        assert provider.post("/introspect", "token=1", stranger).status_code == 401
+    assert recorded() == before
+    wrong = {"sid": reporting.sid, "last_activity_at": "yesterday"}
+    assert reporting.party.post("/session/activity", wrong).status_code == 400
+    assert reporting.party.post("/introspect", {}).status_code == 400
+    assert recorded() == before + 2

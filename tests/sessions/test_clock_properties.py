@@ -337,7 +337,7 @@ MUTANTS: dict[str, tuple[object, str, object]] = {
     "every request is a navigation": (
         "idp.web.authorize",
         "is_top_level_navigation",
-        lambda _: True,
+        lambda *_: True,
     ),
     "a report says when it came": (
         idle,

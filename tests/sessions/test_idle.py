@@ -100,6 +100,12 @@ def test_only_a_top_level_navigation_is_somebody_opening_a_page(header: str | No
     assert idle.is_top_level_navigation(header) is counts
 
 
+@pytest.mark.parametrize("purpose", ["prefetch", "prefetch;prerender", ""])
+def test_page_that_is_fetched_in_advance_was_opened_by_nobody(purpose: str) -> None:
+    assert not idle.is_top_level_navigation("document", purpose)
+    assert not idle.is_top_level_navigation(None, purpose)
+
+
 DISTANCES = st.timedeltas(timedelta(0), timedelta(hours=13))
 
 

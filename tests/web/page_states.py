@@ -162,6 +162,8 @@ _OVER: Mapping[str, Mapping[str, int]] = {
     "absolute": {"hours": 12},
     "administrator": {},
     "protection": {},
+    "idle_unnumbered": {},
+    "absolute_unnumbered": {},
 }
 _SESSION_OVER: dict[str, object] = {
     "by_itself": True,
@@ -176,6 +178,8 @@ _SIGNED_OUT: dict[str, object] = {
     "app_name": "Atosi",
     "app_url": "https://atosi.example/",
     "told": [],
+    "asked": [],
+    "untold": [],
     "waiting": [],
     "unreached": [],
     "is_last_look": True,
@@ -379,6 +383,8 @@ def _states() -> list[PageState]:
             signed_out,
             _SIGNED_OUT | {"told": ["Atosi"], "waiting": ["Rapportages"], "is_last_look": False},
         ),
+        page("signed-out-asked", signed_out, _SIGNED_OUT | {"told": ["Atosi"], "asked": ["Rapportages"]}),
+        page("signed-out-untold", signed_out, _SIGNED_OUT | {"told": ["Atosi"], "untold": ["Rapportages"]}),
         page("signed-out-no-answer", signed_out, _SIGNED_OUT | {"told": ["Atosi"], "waiting": ["Rapportages"]}),
         page("signed-out-unreached", signed_out, _SIGNED_OUT | {"told": ["Atosi"], "unreached": ["Rapportages"]}),
         page("signed-out-nobody-reached", signed_out, _SIGNED_OUT | {"unreached": ["Rapportages", "Roosters"]}),
