@@ -32,7 +32,7 @@ class Browser(Person):
     def is_signed_in(self, application: str) -> bool:
         """As a page that polls both of its own address and the kit's sees it."""
         own, kit = self.poll(f"{application}/api/session"), self.poll(f"{application}/session/status")
-        assert kit["signed_in"] == bool(kit["expires_in"])
+        assert kit["signed_in"] == (kit["expires_in"] is not None)
         return bool(own["signed_in"] and kit["signed_in"])
 
 

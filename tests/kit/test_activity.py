@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from io import BytesIO
+from typing import Any
 
 import pytest
 from flask import Response
@@ -215,13 +217,17 @@ def test_report_of_a_page_counts_from_when_somebody_was_there(
     assert moments(provider, began) == [60]
 
 
-@pytest.mark.parametrize(("idle", "told"), [(-50, 100), (0.5, 99.5), (99, 1), (10**300, None), (5000, None)])
+@pytest.mark.parametrize(
+    ("idle", "told"),
+    [(-50, 100), (0.5, 99.5), (99, 1), (5000, None), (10**300, None), (10**400, None), (-(10**400), 100)],
+    ids=["below", "half", "all", "more", "very much", "beyond floats", "below floats"],
+)
 def test_idle_seconds_are_kept_within_what_can_be(
     kit: SessionKit, browser: FlaskClient, provider: HostileProvider, clock: FixedClock, idle: float, told: float | None
 ) -> None:
     began = clock.now()
     clock.move(seconds(100))
-    tell(browser, idle)
+    assert isinstance(tell(browser, idle), dict)
     assert moments(provider, began) == ([] if told is None else [told]), "what was before is known already"
 
 
@@ -256,10 +262,30 @@ def test_report_that_is_not_of_our_page_is_refused(
     assert provider.reports == []
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{", "null", '{"idle": 1}'])
-def test_report_that_is_none_is_refused(browser: FlaskClient, body: str) -> None:
-    answer = browser.post("/session/activity", data=body, content_type="application/json", headers=BY_OUR_PAGE)
+NO_REPORTS = {
+    "nothing": "",
+    "a list": "[]",
+    "half": "{",
+    "null": "null",
+    "something else": '{"idle": 1}',
+    "deeply nested": "[" * 4000,
+    "deeper than anybody reads": "[" * 100_000,
+    "too long": '{"idle_seconds": 0, "x": "%s"}' % ("x" * 5000),
+}
+
+
+@pytest.mark.parametrize("body", NO_REPORTS.values(), ids=NO_REPORTS.keys())
+@pytest.mark.parametrize("length", ["said", "unsaid"])
+def test_report_that_is_none_is_refused(
+    browser: FlaskClient, provider: HostileProvider, clock: FixedClock, body: str, length: str
+) -> None:
+    clock.move(seconds(100))
+    sent: dict[str, Any] = {"data": body}
+    if length == "unsaid":  # as in chunked requests
+        sent = {"input_stream": BytesIO(body.encode()), "environ_overrides": {"wsgi.input_terminated": True}}
+    answer = browser.post("/session/activity", content_type="application/json", headers=BY_OUR_PAGE, **sent)
     assert answer.status_code == 400
+    assert provider.reports == []
 
 
 def test_report_and_question_of_nobody_are_told_that(kit: SessionKit, provider: HostileProvider) -> None:
@@ -267,6 +293,14 @@ def test_report_and_question_of_nobody_are_told_that(kit: SessionKit, provider: 
     browser = kit.app.test_client()
     assert tell(browser) == browser.get("/session/status").json == nobody
     assert provider.reports == [] and browser.get("/session/status").headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(("before", "left"), [(1500, 1), (999, 0), (1, 0)])
+def test_page_is_told_of_no_moment_after_the_deadline(
+    browser: FlaskClient, clock: FixedClock, before: int, left: int
+) -> None:
+    clock.move(timedelta(minutes=30, milliseconds=-before))
+    assert browser.get("/session/status").json == {"signed_in": True, "expires_in": left, "warn_before": 120}
 
 
 def test_page_of_somebody_signed_in_carries_the_script_and_others_do_not(kit: SessionKit, browser: FlaskClient) -> None:

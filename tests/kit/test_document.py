@@ -15,7 +15,8 @@ from tests.demo import hostile_provider
 from tests.demo.hostile_provider import HostileProvider, Key
 from tests.kit.conftest import is_signed_in, signed_in
 
-DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "relying-applications.md"
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT, README = ROOT / "docs" / "relying-applications.md", ROOT / "clients" / "python" / "README.md"
 
 
 @pytest.fixture
@@ -48,3 +49,11 @@ def test_application_of_the_document_signs_in_warns_and_is_signed_out(
         assert browser.get("/signed-out").text == "U bent uitgelogd."
     finally:
         kit.close()
+
+
+@pytest.mark.parametrize("document", [DOCUMENT, README], ids=lambda document: document.name)
+def test_example_keeps_sessions_where_all_processes_of_an_application_find_them(document: Path) -> None:
+    text = document.read_text()
+    (source,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert "SqliteStore(" in source and "MemoryStore" not in source
+    assert "signs out only one process of several" in text, "the reason"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,7 +20,7 @@ from joserfc import jwt
 from werkzeug.test import TestResponse
 
 from idp.kernel.clock import FixedClock
-from idp_kit import SessionKit
+from idp_kit import SessionKit, SqliteStore
 from tests.canary import is_no_secret
 from tests.demo.hostile_provider import Claims, HostileProvider, Key
 from tests.kit.conftest import MakeKit, come_back, is_signed_in, signed_in
@@ -295,11 +299,86 @@ def test_key_that_was_rotated_is_read_again_but_not_at_every_notice(
     assert not is_signed_in(browser)
 
 
-def test_notice_while_the_keys_cannot_be_read_is_to_be_tried_again(kit: SessionKit, provider: HostileProvider) -> None:
+def test_notice_while_the_keys_cannot_be_read_is_to_be_tried_again(
+    kit: SessionKit, provider: HostileProvider, clock: FixedClock
+) -> None:
     provider.instead["/jwks"] = lambda: Response("no", 500)
     assert notify(kit, provider.logout_token()).status_code == 503
     del provider.instead["/jwks"]
+    clock.move(timedelta(seconds=10))
     assert notify(kit, provider.logout_token()).status_code == 200
+
+
+KEYS, DISCOVERY = "/jwks", "/.well-known/openid-configuration"
+
+
+@pytest.mark.parametrize("path", [KEYS, DISCOVERY])
+def test_provider_whose_keys_cannot_be_read_is_not_called_for_every_notice(
+    kit: SessionKit, provider: HostileProvider, clock: FixedClock, path: str
+) -> None:
+    provider.instead[path] = lambda: Response("no", 500)
+    for tried in range(1, 4):
+        for _ in range(5):
+            assert notify(kit, provider.logout_token()).status_code == 503, "not final: nothing was wrong with it"
+        assert provider.calls[path] == tried
+        clock.move(timedelta(seconds=10))
+
+
+def test_provider_that_fails_when_keys_are_read_again_is_not_called_for_every_notice(
+    kit: SessionKit, browser: FlaskClient, provider: HostileProvider, clock: FixedClock, other_rsa_key: Key
+) -> None:
+    provider.instead[KEYS] = lambda: Response("no", 500)
+    before, honest, rotated = provider.calls[KEYS], provider.logout_token(), other_rsa_key
+    clock.move(timedelta(seconds=10))
+    provider.signing_key = rotated
+    for _ in range(5):
+        assert notify(kit, provider.logout_token()).status_code == 503
+    assert provider.calls[KEYS] == before + 1
+    assert notify(kit, honest).status_code == 200, "what was read before still holds"
+
+
+@pytest.mark.parametrize("keys", ["null", "[]", "{}", '{"keys": 1}', '{"keys": ["first"]}'])
+def test_key_set_that_makes_no_sense_is_to_be_tried_again(
+    kit: SessionKit, provider: HostileProvider, keys: str
+) -> None:
+    provider.instead[KEYS] = lambda: Response(keys, mimetype="application/json")
+    assert notify(kit, provider.logout_token()).status_code == 503
+
+
+def test_notices_at_the_same_time_read_the_keys_once(kit: SessionKit, provider: HostileProvider) -> None:
+    tokens = [provider.logout_token() for _ in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda token: notify(kit, token).status_code, tokens))
+    assert answers == [200] * 8 and provider.calls[KEYS] == 1
+
+
+def test_keys_are_read_again_after_the_clock_was_set_back(
+    kit: SessionKit, provider: HostileProvider, clock: FixedClock
+) -> None:
+    provider.instead[KEYS] = lambda: Response("no", 500)
+    assert notify(kit, provider.logout_token()).status_code == 503
+    clock.move(timedelta(hours=-1))
+    del provider.instead[KEYS]
+    assert notify(kit, provider.logout_token()).status_code == 200
+
+
+SHAPELESS: dict[str, Callable[[str], str]] = BROKEN | {
+    "alg of a shared secret": lambda token: f"{encoded({'alg': 'HS256', 'typ': 'logout+jwt', 'kid': 'first'})}.e30.AA",
+    "without key": lambda token: f"{encoded({'alg': 'RS256', 'typ': 'logout+jwt'})}.e30.AA",
+    "of another kind": lambda token: f"{encoded({'alg': 'RS256', 'typ': 'JWT', 'kid': 'first'})}.e30.AA",
+    "of no kind": lambda token: f"{encoded({'alg': 'RS256', 'kid': 'first'})}.e30.AA",
+    "header deeply nested": lambda token: f"{urlsafe_b64encode(b'[' * 9000).decode()}.e30.AA",
+}
+del SHAPELESS["claims changed after signing"], SHAPELESS["signature removed"]
+
+
+@pytest.mark.parametrize("change", SHAPELESS.values(), ids=SHAPELESS.keys())
+def test_what_can_be_no_logout_token_makes_nobody_call_the_provider(
+    kit: SessionKit, provider: HostileProvider, change: Callable[[str], str]
+) -> None:
+    assert notify(kit, change(provider.logout_token())).status_code == 400
+    assert notify(kit, provider.logout_token(), content_type="application/json").status_code == 400
+    assert not provider.calls
 
 
 # The front channel
@@ -329,3 +408,17 @@ def test_front_channel_ends_the_session_that_both_parameters_name(make_kit: Make
     assert answer.status_code == 200 and answer.headers["Cache-Control"] == "no-store"
     assert f"frame-ancestors {provider.issuer}" in answer.headers["Content-Security-Policy"]
     assert not is_signed_in(browser)
+
+
+def test_front_channel_remembers_nothing_of_sessions_that_nobody_has(
+    make_kit: MakeKit, provider: HostileProvider, tmp_path: Path
+) -> None:
+    kit = make_kit(SqliteStore(tmp_path / "sessions.db"), front_channel_logout=True)
+    frame = kit.app.test_client()
+    for invented in range(20):
+        asked = {"iss": provider.issuer, "sid": f"invented-{invented}"}
+        assert frame.get("/session/frontchannel-logout", query_string=asked).status_code == 200
+    with closing(sqlite3.connect(tmp_path / "sessions.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM over").fetchone() == (0,)
+    browser = signed_in(kit)
+    assert is_signed_in(browser)

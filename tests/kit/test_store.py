@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -146,6 +147,27 @@ def test_file_is_for_its_owner_alone_and_holds_no_cookie(tmp_path: Path) -> None
     sign_in(store, "the value of a cookie")
     assert path.stat().st_mode & 0o077 == 0
     assert all(b"the value of a cookie" not in each.read_bytes() for each in tmp_path.iterdir())
+
+
+def test_file_that_others_could_read_is_for_its_owner_alone_from_then_on(tmp_path: Path) -> None:
+    path = tmp_path / "sessions.db"
+    store = SqliteStore(path)
+    with closing(sqlite3.connect(path)) as reader:  # so that the files beside it stay
+        sign_in(store, "key")
+        reader.execute("SELECT count(*) FROM sessions").fetchone()
+        files = sorted(tmp_path.iterdir())
+        assert [each.name for each in files] == ["sessions.db", "sessions.db-shm", "sessions.db-wal"]
+        for each in files:
+            each.chmod(0o644)
+        assert who(SqliteStore(path), "key") == "one"
+        assert [each.stat().st_mode & 0o777 for each in files] == [0o600] * 3
+
+
+def test_end_of_a_session_that_anybody_may_have_invented_is_remembered_only_when_somebody_has_it(store: Store) -> None:
+    store.end_if_known("invented", NOW)
+    assert sign_in(store, "key", "invented")
+    store.end_if_known("invented", NOW)
+    assert who(store, "key") is None and not sign_in(store, "again", "invented")
 
 
 PROCESS = """

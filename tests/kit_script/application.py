@@ -36,7 +36,8 @@ ICON = '<svg xmlns="http://www.w3.org/2000/svg"/>'
 class Application:
     """One sign-in in it, which `idle` and `absolute` end. `origin` is set by who serves it.
 
-    `reports` are the reports that came, each with its moment; `questions` the moments of mere questions.
+    `reports` are the reports that came, each with its moment; `questions` the moments of mere questions. Its answers
+    are whole seconds rounded down, and `modest` less than that.
     """
 
     def __init__(self, idle: float = 4, warn: int = 2, absolute: float = 3600) -> None:
@@ -46,6 +47,7 @@ class Application:
         self.questions: list[timedelta] = []
         self.departures: list[str] = []
         self.broken = False
+        self.modest = timedelta(0)
         self._hangs = Event()
         self._hangs.set()
         self._lock = Lock()
@@ -143,5 +145,5 @@ class Application:
         left = self._left()
         answer = {"signed_in": left > timedelta(0), "expires_in": None, "warn_before": self.warn}
         if left > timedelta(0):
-            answer["expires_in"] = int(left.total_seconds())
+            answer["expires_in"] = max(0, int((left - self.modest).total_seconds()))
         return jsonify(answer)

@@ -1,5 +1,7 @@
 """The end: on time, in every tab, with and without a network, and whatever the clock and the browser do."""
 
+from datetime import timedelta
+from itertools import pairwise
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -33,6 +35,16 @@ def test_page_with_nobody_is_left_on_time_for_the_page_that_says_so_with_the_way
     assert (parts.path, parse_qs(parts.query)) == ("/signed-out", {"next": ["/page/start?lang=nl&x=1"]})
     # First answer, before the warning, each second of it, at the end and once more: the last second may not be over.
     assert len(visit.application.questions) <= 7
+
+
+def test_sign_in_that_lives_although_no_second_is_left_is_asked_about_once_in_a_second(begin: Begin) -> None:
+    application = Application(idle=5, warn=1)
+    application.modest = timedelta(seconds=3)
+    page = begin(application).tab()
+    page.wait_for_url(SIGNED_OUT)
+    assert -0.5 < lateness(application) < 3
+    apart = [(later - sooner).total_seconds() for sooner, later in pairwise(application.questions)]
+    assert min(apart[2:]) > 0.9 and 3 <= len(application.questions) <= 8
 
 
 def test_page_that_was_left_does_not_come_back_with_the_back_button(begin: Begin) -> None:

@@ -35,6 +35,7 @@ from flask import (
     url_for,
 )
 from markupsafe import Markup, escape
+from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
 from idp_kit.browser_session import BrowserSession, ServerSessions
@@ -56,6 +57,8 @@ STATIC = Path(__file__).resolve().parent / "static"
 HEADER = "X-Session-Kit"
 # How often a page near its end may make the kit ask whether somebody was active in another application.
 ASKS_EVERY = timedelta(seconds=5)
+# Of a page's report, which has one number.
+MOST_BYTES = 4096
 KEEPS_FOR = timedelta(days=1)
 PLAIN = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
 
@@ -275,9 +278,8 @@ class SessionKit:
     def _activity(self) -> Response:
         if not self._is_our_page():
             abort(403)
-        report = request.get_json(silent=True)
-        idle = report.get("idle_seconds") if isinstance(report, dict) else None
-        if isinstance(idle, bool) or not isinstance(idle, int | float) or not math.isfinite(idle):
+        idle = _idle_seconds()
+        if idle is None:
             refused = jsonify(error="invalid_request", error_description="idle_seconds must be a number")
             refused.status_code = 400
             return refused
@@ -301,9 +303,10 @@ class SessionKit:
         if clock is None:
             answer = jsonify(signed_in=False, expires_in=None, warn_before=0)
         else:
-            left = math.ceil((clock.times.ends_at - self._clock.now()).total_seconds())
+            # Down: what a page counts from this is never later than the truth. At 0 it asks again.
+            left = math.floor((clock.times.ends_at - self._clock.now()).total_seconds())
             warn_before = max(1, int(clock.warn_before.total_seconds()))
-            answer = jsonify(signed_in=True, expires_in=max(1, left), warn_before=warn_before)
+            answer = jsonify(signed_in=True, expires_in=max(0, left), warn_before=warn_before)
         answer.headers["Cache-Control"] = "no-store"
         return answer
 
@@ -319,6 +322,19 @@ def local_path(wanted: str) -> str:
         return "/"
     harmless = wanted.isprintable() and "\\" not in wanted and not parts.scheme and not parts.netloc
     return wanted if harmless and wanted.startswith("/") and not wanted.startswith("//") else "/"
+
+
+def _idle_seconds() -> int | float | None:
+    """The number in the report of a page, which may be below zero and very large; None when there is none."""
+    request.max_content_length = MOST_BYTES
+    try:
+        report = request.get_json(silent=True)
+    except (RecursionError, RequestEntityTooLarge):
+        return None
+    idle = report.get("idle_seconds") if isinstance(report, dict) else None
+    if isinstance(idle, float):
+        return idle if math.isfinite(idle) else None
+    return idle if isinstance(idle, int) and not isinstance(idle, bool) else None
 
 
 def _session() -> BrowserSession:

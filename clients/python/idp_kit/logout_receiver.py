@@ -3,6 +3,7 @@
 import logging
 
 from flask import Response, jsonify, request
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from idp_kit.clock import Clock
 from idp_kit.config import KitConfig, origin
@@ -30,9 +31,8 @@ class LogoutReceiver:
         """
         issuer, client_id, now = self._config.issuer, self._config.client_id, self._clock.now()
         try:
-            token = self._provider.checked(
-                lambda jwk_set: verify_logout_token(_logout_token(), jwk_set, issuer, client_id, now)
-            )
+            given = _logout_token()
+            token = self._provider.checked(lambda jwk_set: verify_logout_token(given, jwk_set, issuer, client_id, now))
             if not self._store.end_by_notice(token, now):
                 raise TokenRefused("claim jti: the token was used before")
         except (KeysJustRead, ProviderFailed) as failure:
@@ -43,11 +43,12 @@ class LogoutReceiver:
 
     def frontchannel(self) -> Response:
         """The session that `sid` names at our `iss` is over. The browser's own cookie does not come along from a page
-        of another site; who knows a `sid` can end that session and do nothing else with it."""
+        of another site; who knows a `sid` can end that session and do nothing else with it. Who invents one leaves
+        nothing behind."""
         iss, sid = (request.args.getlist(name) for name in ("iss", "sid"))
         if iss != [self._config.issuer] or len(sid) != 1 or not is_identifier(sid[0]):
             return _answer(400, "invalid_request", "iss and sid must name a session of our provider")
-        self._store.end(sid[0], self._clock.now())
+        self._store.end_if_known(sid[0], self._clock.now())
         answer = _answer(200)
         frames = f"default-src 'none'; frame-ancestors {origin(self._config.issuer)}"
         answer.headers["Content-Security-Policy"] = frames
@@ -56,9 +57,13 @@ class LogoutReceiver:
 
 def _logout_token() -> str:
     """The one parameter of the request. Raises TokenRefused."""
-    if request.mimetype != "application/x-www-form-urlencoded" or (request.content_length or 0) > MOST_BYTES:
+    request.max_content_length = MOST_BYTES
+    if request.mimetype != "application/x-www-form-urlencoded":
         raise TokenRefused("not a form with a logout token")
-    given = request.form.getlist("logout_token")
+    try:
+        given = request.form.getlist("logout_token")
+    except RequestEntityTooLarge as error:
+        raise TokenRefused("the form is too long") from error
     if len(given) != 1:
         raise TokenRefused("logout_token must be given once")
     return given[0]

@@ -33,10 +33,7 @@ def verify_logout_token(
 
     Raises UnknownKey when the key set should be read again, TokenRefused for everything else.
     """
-    signed = verify(token, jwk_set, issuer, client_id, now)
-    claims = signed.claims
-    if signed.typ not in TYPES:
-        raise TokenRefused("typ: not a logout token")
+    claims = verify(token, jwk_set, TYPES, issuer, client_id, now)
     events = claims.get("events")
     if not isinstance(events, dict) or not isinstance(events.get(EVENT), dict):
         raise TokenRefused("claim events: not that of a logout")

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from threading import Lock
 from typing import Any, TypeVar
 from urllib.parse import quote_plus
 
@@ -64,8 +65,10 @@ class Provider:
                 "trust_env": False,
             },
         )
-        self._jwk_set: dict[str, Any] = {}
-        self._jwk_set_read_at: datetime | None = None
+        self._jwk_set: dict[str, Any] = {"keys": []}
+        self._keys_tried_at: datetime | None = None
+        self._keys_failed = False
+        self._reading_keys = Lock()
 
     def metadata(self) -> Mapping[str, Any]:
         """The discovery document, which is our provider's and names only addresses of our provider."""
@@ -82,17 +85,17 @@ class Provider:
         return metadata
 
     def checked(self, check: Callable[[Mapping[str, Any]], T]) -> T:
-        """What the check of a token says by the published keys. They are read again for an unknown key, but not more
-        often than every ten seconds: then KeysJustRead is raised, besides what the check raises."""
-        if self._jwk_set_read_at is None:
-            self._read_keys()
+        """What the check of a token says by the published keys. They are read for a key that is unknown, in one thread
+        at a time, and tried no more often than every ten seconds, whatever came of it: then KeysJustRead is raised, or
+        ProviderFailed, besides what the check raises. Anybody can send a token that names an unknown key."""
+        known = self._jwk_set
         try:
-            return check(self._jwk_set)
+            return check(known)
         except UnknownKey as error:
-            read_at = self._jwk_set_read_at
-            if read_at is not None and self._clock.now() - read_at < JWKS_AT_MOST_EVERY:
-                raise KeysJustRead(str(error)) from error
-        self._read_keys()
+            unknown = error
+        with self._reading_keys:
+            if self._jwk_set is known:
+                self._read_keys(unknown)
         return check(self._jwk_set)
 
     def started(self, sid: str) -> SessionClock | None:
@@ -116,15 +119,24 @@ class Provider:
             return clock.times.after(moment, self._clock.now())
         return self._ask(ACTIVITY, {"sid": sid, "last_activity_at": f"{clock.at_provider(moment):.3f}"})
 
-    def _read_keys(self) -> None:
-        # Before reading: a key set that cannot be read is not asked for at every request either.
-        now = self._clock.now()
+    def _read_keys(self, unknown: UnknownKey) -> None:
+        tried_at, now = self._keys_tried_at, self._clock.now()
+        if tried_at is not None and abs(now - tried_at) < JWKS_AT_MOST_EVERY:
+            if self._keys_failed:
+                raise ProviderFailed("the keys could not be read a moment ago")
+            raise KeysJustRead(str(unknown)) from unknown
+        self._keys_failed = True
         try:
             self.metadata()
-            self._jwk_set = self.client.fetch_jwk_set(force=True)
+            jwk_set: dict[str, Any] = self.client.fetch_jwk_set(force=True)
+            if not all(isinstance(jwk, dict) for jwk in jwk_set["keys"]):
+                raise ValueError("not a key set")
         except (RequestException, RuntimeError, *MALFORMED) as error:
             raise ProviderFailed(f"the keys could not be read: {error}") from error
-        self._jwk_set_read_at = now
+        finally:
+            # Also of what failed, and when it was over: a provider that is slow to fail is not asked without a pause.
+            self._keys_tried_at = self._clock.now()
+        self._jwk_set, self._keys_failed = jwk_set, False
 
     def _ask(self, endpoint: str, form: Mapping[str, str]) -> Times | None:
         try:

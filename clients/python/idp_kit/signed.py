@@ -4,8 +4,7 @@ Algorithms are pinned here and not taken from the provider's metadata: whoever c
 otherwise choose how tokens are verified.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,30 +28,33 @@ class UnknownKey(TokenRefused):
     """The key set holds no key of that name. The provider may have rotated since it was read (OIDC Core 10.1.1)."""
 
 
-@dataclass(frozen=True)
-class Signed:
-    """A token whose signature is right: `typ` of its header in lower case, and its claims, of which `iss`, `aud`,
-    `iat` and `exp` were checked."""
+def verify(
+    token: str,
+    jwk_set: Mapping[str, Any],
+    types: Collection[str | None],
+    issuer: str,
+    client_id: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """The claims of a token of one of these types (`typ` of its header, in lower case; None: it has none), which is
+    signed by a published key of the issuer, for this client alone, a moment ago. `iss`, `aud`, `iat` and `exp` were
+    checked.
 
-    typ: str | None
-    claims: dict[str, Any]
-
-
-def verify(token: str, jwk_set: Mapping[str, Any], issuer: str, client_id: str, now: datetime) -> Signed:
-    """What the token holds: it is signed by a published key of the issuer, for this client alone, a moment ago.
-
-    Raises UnknownKey when the key set should be read again, TokenRefused for everything else.
+    Raises UnknownKey when the key set should be read again, which only a token with a proper header can cause;
+    TokenRefused for everything else.
     """
     try:
         header = jws.extract_compact(token.encode()).headers()
+        typ = header.get("typ")
+        if (None if typ is None else str(typ).lower()) not in types:
+            raise TokenRefused("typ: a token of another kind")
         key = _key_for(header, jwk_set)
         claims = jwt.decode(token, key, algorithms=list(ALGORITHMS)).claims
         _require_claims(claims, issuer, client_id, now)
-        typ = header.get("typ")
-        return Signed(None if typ is None else str(typ).lower(), claims)
+        return claims
     except ClaimError as error:
         raise TokenRefused(f"claim {error.claim}: {error.description}") from error
-    except (JoseError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
         raise TokenRefused(f"not a token that can be verified ({type(error).__name__})") from error
 
 

@@ -47,12 +47,14 @@ TELLS_WHY_FOR = timedelta(days=1)
 
 
 class SqliteStore:
-    """A file that any number of processes on one machine share. It is made readable by its owner alone."""
+    """A file that any number of processes on one machine share. It is for its owner alone, whatever it was before."""
 
     def __init__(self, path: Path | str) -> None:
-        """The file is there. Raises OSError and sqlite3.Error."""
+        """The file is there. Raises OSError, also when it belongs to somebody else and is open to others, and
+        sqlite3.Error."""
         self._path = Path(path)
         self._path.touch(mode=0o600)
+        _close_to_others(self._path)
         connection = self._connect()
         try:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -116,6 +118,12 @@ class SqliteStore:
     def end(self, sid: str, now: datetime, reason: str | None = None) -> None:
         with self._writing() as connection:
             _end(connection, sid, now, reason)
+
+    def end_if_known(self, sid: str, now: datetime) -> None:
+        with self._reading() as connection:
+            known = connection.execute("SELECT 1 FROM sessions WHERE sid = ?", (sid,)).fetchone()
+        if known is not None:
+            self.end(sid, now)
 
     def end_by_notice(self, token: LogoutToken, now: datetime) -> bool:
         with self._writing() as connection:
@@ -201,6 +209,16 @@ class MemoryStore(SqliteStore):
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             yield self._only
+
+
+def _close_to_others(path: Path) -> None:
+    """The file, and those that SQLite keeps beside it while it is in use, are for their owner alone."""
+    for each in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+        try:
+            if each.stat().st_mode & 0o077:
+                each.chmod(0o600)
+        except FileNotFoundError:  # SQLite makes it like the first
+            continue
 
 
 def _hash(key: str) -> str:

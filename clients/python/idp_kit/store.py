@@ -68,6 +68,9 @@ class Store(Protocol):
         """No browser is signed in with this session of the provider, nor ever will be. Without a reason the clock tells
         whether it was inactivity."""
 
+    def end_if_known(self, sid: str, now: datetime) -> None:
+        """The same for a `sid` that anybody may have invented; nothing is kept of one with which nobody is signed in."""
+
     def end_by_notice(self, token: LogoutToken, now: datetime) -> bool:
         """What the logout token says is over, in the transaction that uses up its `jti`; False for one used before."""
 
