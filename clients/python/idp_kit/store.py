@@ -69,7 +69,7 @@ class Store(Protocol):
         whether it was inactivity."""
 
     def end_if_known(self, sid: str, now: datetime) -> None:
-        """The same for a `sid` that anybody may have invented; nothing is kept of one with which nobody is signed in."""
+        """The same for a `sid` that anybody may have invented; nothing is kept of one that nobody is signed in with."""
 
     def end_by_notice(self, token: LogoutToken, now: datetime) -> bool:
         """What the logout token says is over, in the transaction that uses up its `jti`; False for one used before."""
