@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-REFERENCE = re.compile(r"`((?:idp|clients|tests|tools|config|templates|migrations|docs)/[\w./{},<>*-]+?)(?::([\w.]+))?`")
+PLACES = "idp|clients|tests|tools|config|templates|migrations|docs"
+REFERENCE = re.compile(rf"`((?:{PLACES})/[\w./{{}},<>*-]+?)(?::([\w.]+))?`")
 
 
 def references(document: Path) -> list[tuple[str, str | None]]:
