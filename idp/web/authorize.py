@@ -20,9 +20,7 @@ def authorize() -> Response:
         accepted, client = authorization_request.validate(asked, services.provider.find_client, _hinted_sub)
     except SentToClient as error:
         return _refused(error)
-    navigation = is_top_level_navigation(
-        request.headers.get("Sec-Fetch-Dest"), request.headers.get("Sec-Purpose")
-    )
+    navigation = is_top_level_navigation(request.headers.get("Sec-Fetch-Dest"), request.headers.get("Sec-Purpose"))
     outcome = services.flow.begin(accepted, client, cookies.browser(), navigation)
     if isinstance(outcome, Begun):
         return go_to(outcome.interaction_id, outcome.prompt, binding=outcome.binding)
