@@ -29,7 +29,7 @@ from idp.cli.base import Command, Failure, State, pass_state
 from idp.egress.guarded import GuardedClient
 from idp.jobs.campaign_mails import CampaignMails
 from idp.jobs.deliver_logout_notices import LogoutNoticeDelivery
-from idp.jobs.schedule import mail_tasks, notice_tasks, tasks
+from idp.jobs.schedule import mail_tasks, notice_tasks, sweep_tasks, tasks
 from idp.jobs.send_mail import MailSender
 from idp.jobs.worker import Worker, run_together
 from idp.mail.relay import Relay
@@ -122,14 +122,13 @@ def worker(state: State, /, until_stdin_closes: bool, application: str | None, m
 
 
 def _workers(app: Flask, services: Services, stopping: Event) -> list[Worker]:
-    """Mail and logout notices have one each for themselves: who hangs there keeps nothing else from being done."""
+    """The sweep, mail and logout notices have one each for themselves: what takes its time keeps nothing else back."""
     settings = services.settings
     relay = Relay(settings.mail, settings.issuer) if settings.mail is not None else None
     campaign_mails = CampaignMails(services.units, services.clock, services.post, services.correspondence)
     every = tasks(
         services.units,
         services.clock,
-        services.sessions,
         services.derived_keys,
         settings.sign_in.request_lifetime,
         settings.sign_in.known_device_lifetime,
@@ -141,7 +140,8 @@ def _workers(app: Flask, services: Services, stopping: Event) -> list[Worker]:
         services.units, services.clock, tokens, GuardedClient(settings.egress.allow_loopback), services.figures
     )
     is_stopping = stopping.is_set
-    each_of = (every, mail_tasks(sender, is_stopping), notice_tasks(delivery, is_stopping))
+    ending = sweep_tasks(services.units, services.sessions)
+    each_of = (every, ending, mail_tasks(sender, is_stopping), notice_tasks(delivery, is_stopping))
     return [Worker(tasks_of_one, services.clock, app.app_context, stopping) for tasks_of_one in each_of]
 
 

@@ -13,7 +13,7 @@ more than what was under way.
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,6 +42,8 @@ LONGEST_WAIT = timedelta(hours=1)
 LOOK_AGAIN_AFTER = timedelta(milliseconds=100)
 ALARM_AGAIN_AFTER = timedelta(hours=1)
 
+HELD_UP = "held up"
+
 _chance = SystemRandom()
 
 
@@ -51,8 +53,13 @@ class _Tried:
 
     notice: Notice
     failure: str | None
-    at: datetime
+    tick: timedelta
     took: timedelta
+
+    @property
+    def was_held_up(self) -> bool:
+        """This process stood still until the notice might have been somebody else's: nobody was called."""
+        return self.failure == HELD_UP
 
     @property
     def has_answered(self) -> bool:
@@ -78,13 +85,17 @@ class LogoutNoticeDelivery:
         tokens: LogoutTokens,
         client: GuardedClient,
         observer: NoticeObserver | None = None,
+        ticks: Callable[[], timedelta] = ticks,
     ) -> None:
+        """`ticks`: this machine's own, unless a test has others."""
         self._units, self._clock, self._tokens, self._client = units, clock, tokens, client
-        self._observer = observer
+        self._observer, self._ticks = observer, ticks
         self._threads = ThreadPoolExecutor(PLACES, thread_name_prefix="calls a client")
         self._tried: SimpleQueue[_Tried] = SimpleQueue()
         self._under_way: Counter[str] = Counter()
         self._troubled = TroubledClients()
+        # Clients that answer again, with notices that may still wait for that.
+        self._waking: set[str] = set()
         self._alarmed: dict[tuple[str, str], datetime] = {}
 
     def run(self, is_stopping: Callable[[], bool] = lambda: False) -> int:
@@ -101,25 +112,29 @@ class LogoutNoticeDelivery:
             delivered += self._record_what_came()
 
     def _claim(self) -> Sequence[Notice]:
-        places = self._places()
+        resting = self._troubled.resting(self._clock.now())
+        places = self._places(resting)
         if places.free < 1:
             return ()
-        with self._units.reading() as unit:
-            if not notice_claims.is_something_due(unit, self._clock.now()):
-                return ()
+        if not self._waking:
+            with self._units.reading() as unit:
+                if not notice_claims.is_something_due(unit, self._clock.now()):
+                    return ()
         with self._units.writing() as unit:
             notice_claims.take_turn(unit)
             now = self._clock.now()
             late = notice_claims.give_up_late_ones(unit, now)
-            notice_claims.let_rest(unit, self._troubled.resting(now), now)
+            notice_claims.let_rest(unit, resting, now)
+            all_awake = {client_id for client_id in sorted(self._waking) if notice_claims.wake(unit, client_id, now)}
             claimed = notice_claims.claim(unit, places, now)
+        self._waking -= all_awake
         for client_id, number in Counter(late).items():
             self._alarm(client_id, f"{number} logout notice(s) for %s were not delivered in time and are given up")
         for client_id in late:
             self._settled(client_id, "expired")
         return claimed
 
-    def _places(self) -> Places:
+    def _places(self, resting: Collection[str]) -> Places:
         slow = self._troubled.slow
         taken_by_slow = sum(self._under_way[client_id] for client_id in slow)
         return Places(
@@ -127,11 +142,12 @@ class LogoutNoticeDelivery:
             for_slow=max(0, PLACES_FOR_SLOW - taken_by_slow),
             slow=list(slow),
             silent=self._troubled.silent,
+            resting=tuple(resting),
         )
 
     def _begin(self, claimed: Sequence[Notice]) -> None:
         # Signing what is claimed takes its time too.
-        send_before = ticks() + LEASE - TIMEOUT - timedelta(seconds=1)
+        send_before = self._ticks() + LEASE - TIMEOUT - timedelta(seconds=1)
         for notice in claimed:
             self._under_way[notice.client_id] += 1
             if notice.cannot_be_sent is not None:
@@ -147,20 +163,21 @@ class LogoutNoticeDelivery:
 
     def _call(self, notice: Notice, token: str, send_before: timedelta) -> None:
         """In a thread of its own; nothing here touches the database."""
-        began, failure = ticks(), None
+        began, failure = self._ticks(), None
+        if began >= send_before:
+            self._came(notice, HELD_UP)
+            return
         try:
-            if began >= send_before:
-                raise TimeoutError  # this process stood still; the notice may be somebody else's by now
             status = self._client.post(notice.uri or "", {"logout_token": token})
             failure = None if 200 <= status < 300 else f"http {status}"
         except CallFailed as failed:
             failure = failed.failure
         except Exception as error:  # the coordinator waits for every notice that it gave away
             failure = f"failed: {type(error).__name__}"
-        self._came(notice, failure, ticks() - began)
+        self._came(notice, failure, self._ticks() - began)
 
     def _came(self, notice: Notice, failure: str | None, took: timedelta = timedelta(0)) -> None:
-        self._tried.put(_Tried(notice, failure, self._clock.now(), took))
+        self._tried.put(_Tried(notice, failure, self._ticks(), took))
 
     def _record_what_came(self) -> int:
         """Waits a moment for what comes first, and records it and all that came meanwhile; the number delivered."""
@@ -171,56 +188,68 @@ class LogoutNoticeDelivery:
         with suppress(Empty):
             while True:
                 came.append(self._tried.get_nowait())
+        # In one order, so that two workers that record the same notices never wait for each other.
+        came.sort(key=lambda tried: tried.notice.id)
         try:
-            back = {tried.notice.client_id for tried in came if self._learn(tried)}
+            # The moments are taken in this thread: a clock may ask the database.
+            now, tick = self._clock.now(), self._ticks()
+            at = [now - (tick - tried.tick) for tried in came]
             with self._units.writing() as unit:
-                changed = [self._record(unit, tried) for tried in came]
+                changed = [self._record(unit, tried, moment) for tried, moment in zip(came, at, strict=True)]
         except Exception:
             # The database is away: what the clients know is recorded when it is back.
             for tried in came:
                 self._tried.put(tried)
             raise
-        for tried, is_news in zip(came, changed, strict=True):
+        for tried, moment in zip(came, at, strict=True):
             self._under_way[tried.notice.client_id] -= 1
-            self._tell(tried, is_news)
-        for client_id in back:
-            with self._units.writing() as unit:
-                notice_claims.take_turn(unit)
-                notice_claims.wake(unit, client_id, self._clock.now())
+            self._learn(tried, moment)
+        for tried, moment, is_news in zip(came, at, changed, strict=True):
+            self._tell(tried, moment, is_news)
         return sum(tried.failure is None for tried in came)
 
-    def _record(self, unit: Unit, tried: _Tried) -> bool:
+    def _record(self, unit: Unit, tried: _Tried, at: datetime) -> bool:
         """What became of a try; False when somebody else has claimed the notice since."""
         notice, failure = tried.notice, tried.failure
         if failure is None:
-            return notice_claims.record_delivered(unit, notice, tried.at)
+            return notice_claims.record_delivered(unit, notice, at)
+        if tried.was_held_up:
+            return notice_claims.give_back(unit, notice, at)
         if tried.is_final:
-            return notice_claims.record_refused(unit, notice, failure, tried.at)
-        return notice_claims.record_failed(unit, notice, failure, tried.at + wait_after(notice.tries))
+            return notice_claims.record_refused(unit, notice, failure, at)
+        return notice_claims.record_failed(unit, notice, failure, at + wait_after(notice.tries))
 
-    def _tell(self, tried: _Tried, is_news: bool) -> None:
+    def _tell(self, tried: _Tried, at: datetime, is_news: bool) -> None:
         notice, failure = tried.notice, tried.failure
         if failure is not None:
             log.warning("logout notice %d for %s: %s; try %d", notice.id, notice.client_id, failure, notice.tries)
         if is_news and failure is None:
-            self._settled(notice.client_id, "delivered", tried.at - notice.over_at if notice.over_at else None)
+            self._settled(notice.client_id, "delivered", at - notice.over_at if notice.over_at else None)
         elif is_news and tried.is_final:
             self._alarm(notice.client_id, f"%s refuses logout notices: {failure}")
             self._settled(notice.client_id, "refused")
 
-    def _learn(self, tried: _Tried) -> bool:
-        """The pace of what follows; True when the client answers again after it was silent."""
+    def _learn(self, tried: _Tried, at: datetime) -> None:
+        """The pace of what follows. To be called once for each try, when it is recorded."""
         client_id = tried.notice.client_id
-        if tried.was_not_called:
-            return False
+        if tried.was_not_called or tried.was_held_up:
+            return
         if tried.failure is None or tried.is_final:
-            return self._troubled.answered(client_id, tried.took)
-        self._troubled.failed(client_id, tried.has_answered, tried.at)
-        return False
+            if self._troubled.answered(client_id, tried.took):
+                self._waking.add(client_id)
+            return
+        self._troubled.failed(client_id, tried.has_answered, at)
+        if client_id in self._troubled.silent:
+            self._waking.discard(client_id)
 
     def _settled(self, client_id: str, outcome: Outcome, delay: timedelta | None = None) -> None:
-        if self._observer is not None:
+        """Whoever counts must not keep notices from being delivered: what it raises is logged."""
+        if self._observer is None:
+            return
+        try:
             self._observer.notice_settled(client_id, outcome, delay)
+        except Exception as error:
+            log.error("a logout notice was not counted: %s", described(error))
 
     def _alarm(self, client_id: str, what: str) -> None:
         """Said at most once an hour of one client."""

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, case, exists, func, literal, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, exists, func, literal, not_, or_, select, update
 from sqlalchemy.orm import Session as Unit
 
 from idp.oidc.backchannel_logout import CLIENT_IS_GONE, KIND, NO_ADDRESS
 from idp.oidc.clients import Client
-from idp.outbox.models import OutboxMessage
+from idp.outbox.models import EXPIRED, TRIED_FOR, OutboxMessage
 from idp.sessions.lifecycle import over_at
 from idp.sessions.models import Session
 from idp.store.base import UtcDateTime
@@ -27,7 +27,11 @@ from idp.store.dialects import take_turns
 AT_ONCE = 2
 # The longest call, and what a busy machine and two clocks may add. For as long a killed worker's notices rest.
 LEASE = timedelta(seconds=15)
-EXPIRED = "expired"
+# However much waits, a claim costs the same. What lies before others in here belongs to clients that may be called now,
+# and soon to fewer: a client that has all it may have is passed over.
+MOST_LOOKED_AT = 1000
+# Of a unit that moves what waits: on SQLite everybody waits for it.
+AT_A_TIME = 500
 # Of all advisory locks of this program: workers that claim wait for each other, so that none overlooks a lease.
 TURN = 7_208_602
 
@@ -50,12 +54,15 @@ class Notice:
 
 @dataclass(frozen=True)
 class Places:
-    """How many notices may be taken, and to whom: clients with trouble share `for_slow`, silent ones get one each."""
+    """How many notices may be taken, and to whom: clients with trouble share `for_slow`, silent ones get one each,
+    and none while they rest.
+    """
 
     free: int
     for_slow: int
     slow: Collection[str]
     silent: Collection[str]
+    resting: Collection[str] = ()
 
 
 def take_turn(unit: Unit) -> None:
@@ -69,24 +76,26 @@ def is_something_due(unit: Unit, now: datetime) -> bool:
 
 
 def give_up_late_ones(unit: Unit, now: datetime) -> Sequence[str]:
-    """No notice is left that should have been delivered by now; the client of each that was given up."""
-    late = and_(_due(now), OutboxMessage.expires_at <= now)
-    giving_up = update(OutboxMessage).where(late).values(failed_at=now, failure=EXPIRED, leased_until=None)
+    """Notices that should have been delivered by now are not tried again, at most `AT_A_TIME`; the client of each."""
+    giving_up = _some(and_(_due(now), not_(_in_time(now)))).values(failed_at=now, failure=EXPIRED, leased_until=None)
     return unit.scalars(_quietly(giving_up.returning(OutboxMessage.receiver))).all()
 
 
 def let_rest(unit: Unit, resting: Mapping[str, datetime], now: datetime) -> None:
-    """Nothing is due for these clients before they have rested."""
+    """Less is due for these clients before they have rested: at most `AT_A_TIME` for each; `claim` leaves the rest."""
     for client_id, until in resting.items():
         due = and_(_due(now), OutboxMessage.receiver == client_id)
-        unit.execute(_quietly(update(OutboxMessage).where(due).values(next_try_at=_not_after_expiry(until))))
+        unit.execute(_quietly(_some(due).values(next_try_at=_not_after_expiry(until))))
 
 
-def wake(unit: Unit, client_id: str, now: datetime) -> None:
-    """What only waited for this client to answer again is due; a notice that failed itself keeps its own wait."""
+def wake(unit: Unit, client_id: str, now: datetime) -> bool:
+    """What only waited for this client to answer again is due; a notice that failed itself keeps its own wait.
+
+    True when that was all: at most `AT_A_TIME` are woken.
+    """
     waiting = and_(_open(), OutboxMessage.receiver == client_id, OutboxMessage.tries == 0)
-    later = OutboxMessage.next_try_at > now
-    unit.execute(_quietly(update(OutboxMessage).where(waiting, later).values(next_try_at=now)))
+    waking = _some(and_(waiting, OutboxMessage.next_try_at > now)).values(next_try_at=now)
+    return len(unit.scalars(_quietly(waking.returning(OutboxMessage.id))).all()) < AT_A_TIME
 
 
 def claim(unit: Unit, places: Places, now: datetime) -> Sequence[Notice]:
@@ -129,6 +138,11 @@ def record_failed(unit: Unit, notice: Notice, failure: str, next_try_at: datetim
     return _changed(unit, _ours(notice), values)
 
 
+def give_back(unit: Unit, notice: Notice, now: datetime) -> bool:
+    """It is due: nobody was called. False when somebody else has claimed the notice since."""
+    return _changed(unit, _ours(notice), {"next_try_at": _not_after_expiry(now), "leased_until": None})
+
+
 def _chosen(places: Places, now: datetime) -> Any:
     """The notices that may be taken now."""
     under_way = (
@@ -138,12 +152,20 @@ def _chosen(places: Places, now: datetime) -> Any:
         .subquery("under_way")
     )
     age = (OutboxMessage.next_try_at, OutboxMessage.id)
-    place = func.row_number().over(partition_by=OutboxMessage.receiver, order_by=age).label("place")
-    due = (
-        select(OutboxMessage.id, OutboxMessage.receiver, OutboxMessage.next_try_at, place)
-        .where(_due(now))
-        .subquery("due")
+    # Whoever gets nothing now must not fill what is looked at: the others' notices may be younger than all of it.
+    most = case((under_way.c.receiver.in_(places.silent), 1), else_=AT_ONCE)
+    busy = select(under_way.c.receiver).where(under_way.c.number >= most)
+    passed_over = {*places.resting, *(() if places.for_slow else places.slow)}
+    oldest = (
+        select(OutboxMessage.id, OutboxMessage.receiver, OutboxMessage.next_try_at)
+        .where(_due(now), _in_time(now))
+        .where(OutboxMessage.receiver.not_in(busy), OutboxMessage.receiver.not_in(passed_over))
+        .order_by(*age)
+        .limit(MOST_LOOKED_AT)
+        .subquery("oldest")
     )
+    place = func.row_number().over(partition_by=oldest.c.receiver, order_by=(oldest.c.next_try_at, oldest.c.id))
+    due = select(oldest, place.label("place")).subquery("due")
     may_be_under_way = case((due.c.receiver.in_(places.silent), 1), else_=AT_ONCE)
     is_slow = case((due.c.receiver.in_(places.slow), 1), else_=0)
     order = (due.c.place, due.c.next_try_at, due.c.id)
@@ -202,6 +224,18 @@ def _due(now: datetime) -> ColumnElement[bool]:
     """To be tried or given up, and nobody is at it."""
     is_free = or_(OutboxMessage.leased_until.is_(None), OutboxMessage.leased_until <= now)
     return and_(_open(), OutboxMessage.next_try_at <= now, is_free)
+
+
+def _in_time(now: datetime) -> ColumnElement[bool]:
+    """Not too late to tell. Releases before wrote no `expires_at`."""
+    without = and_(OutboxMessage.expires_at.is_(None), OutboxMessage.created_at > now - TRIED_FOR)
+    return or_(and_(OutboxMessage.expires_at.is_not(None), OutboxMessage.expires_at > now), without)
+
+
+def _some(condition: ColumnElement[bool]) -> Any:
+    """An UPDATE of at most `AT_A_TIME` of them, without those that somebody else has hold of."""
+    some = select(OutboxMessage.id).where(condition).limit(AT_A_TIME).with_for_update(skip_locked=True)
+    return update(OutboxMessage).where(OutboxMessage.id.in_(some))
 
 
 def _ours(notice: Notice) -> ColumnElement[bool]:

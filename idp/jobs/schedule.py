@@ -32,7 +32,6 @@ LINK_EVERYTHING_EVERY = timedelta(hours=1)
 def tasks(
     units: UnitsOfWork,
     clock: Clock,
-    sessions: Sessions,
     keys: DerivedKeys,
     request_lifetime: timedelta,
     known_device_lifetime: timedelta,
@@ -41,7 +40,6 @@ def tasks(
     """In this order, when several are due. Without `campaign_mails`, where no mail is sent at all, nobody is told."""
     telling = () if campaign_mails is None else (campaign_mails.run,)
     return (
-        Task("end idle sessions", SWEEP_EVERY, lambda: sweep(units, sessions)),
         Task("link the audit trail", LINK_EVERY, lambda: link(units, keys)),
         Task("link all of the audit trail", LINK_EVERYTHING_EVERY, lambda: link(units, keys, everything=True)),
         *(Task("tell of the last day for postponing", CAMPAIGN_MAILS_EVERY, tell) for tell in telling),
@@ -49,6 +47,11 @@ def tasks(
             "delete what is expired", PURGE_EVERY, lambda: purge(units, clock, request_lifetime, known_device_lifetime)
         ),
     )
+
+
+def sweep_tasks(units: UnitsOfWork, sessions: Sessions) -> Sequence[Task]:
+    """For a worker of its own: however long anything else takes, sessions end in time."""
+    return (Task("end idle sessions", SWEEP_EVERY, lambda: sweep(units, sessions)),)
 
 
 def mail_tasks(sender: MailSender, is_stopping: Callable[[], bool]) -> Sequence[Task]:

@@ -18,9 +18,9 @@ from sqlalchemy.orm import Session as Unit
 from idp.jobs.worker import described
 from idp.kernel.clock import Clock
 from idp.mail.failures import NotSent
-from idp.mail.post import EXPIRED, KIND, Post
+from idp.mail.post import KIND, Post
 from idp.mail.relay import Relay
-from idp.outbox.models import OutboxMessage
+from idp.outbox.models import EXPIRED, OutboxMessage
 from idp.store.units import UnitsOfWork
 
 log = logging.getLogger(__name__)

@@ -44,9 +44,13 @@ class Onward:
         self._behind = timedelta(0)
         self._lock = Lock()
 
-    def follow(self, said: datetime, tick: timedelta) -> datetime:
-        """What the clock said at this tick; when it was set back, the highest moment and what passed since then."""
+    def follow(self, read: Callable[[], tuple[datetime, timedelta]]) -> datetime:
+        """What the clock says, read with the tick; when it was set back, the highest moment and what passed since then.
+
+        Read inside the lock: a thread that was held up in between would bring an old moment, which looks like a jump.
+        """
         with self._lock:
+            said, tick = read()
             highest, passed = self._highest or said, max(tick - self._tick, timedelta(0))
             carried = highest + passed if self._highest else said
             behind = carried - said
@@ -75,7 +79,7 @@ class SystemClock:
         self._wall, self._ticks, self._onward = wall or _machine, ticks or _ticks, Onward("the machine's clock")
 
     def now(self) -> datetime:
-        return self._onward.follow(self._wall(), self._ticks())
+        return self._onward.follow(lambda: (self._wall(), self._ticks()))
 
 
 class ShiftedClock:

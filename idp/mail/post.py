@@ -13,7 +13,7 @@ from idp.kernel.clock import Clock
 from idp.kernel.envelope import Envelope
 from idp.kernel.secrets import random_identifier
 from idp.mail.letters import Letter
-from idp.outbox.models import OutboxMessage
+from idp.outbox.models import EXPIRED, OutboxMessage
 from idp.outbox.queue import enqueue
 from idp.texts.addresses import mask
 
@@ -21,7 +21,6 @@ KIND = "mail"
 PLACE = "outbox_messages:mail"
 # A letter that is not about a moment is still worth reading after a long weekend.
 LONGEST_WAIT = timedelta(days=3)
-EXPIRED = "expired"
 
 
 class MailState(StrEnum):

@@ -1,18 +1,14 @@
 """What an administrator sees of the outbox, and trying again by hand."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session
 
 from idp.kernel.errors import IdpError
-from idp.outbox.models import OutboxMessage
-
-EXPIRED = "expired"
-# As long as a notice is tried at first.
-TRIED_AGAIN_FOR = timedelta(hours=72)
+from idp.outbox.models import EXPIRED, TRIED_FOR, OutboxMessage
 
 
 class CannotRetry(IdpError):
@@ -68,7 +64,7 @@ def retry(unit: Session, message_id: int, now: datetime) -> None:
         raise CannotRetry(f"there is no message {message_id}")
     values: dict[str, Any] = {"next_try_at": now, "failed_at": None}
     if message.kind != "mail" and state_of(message, now) in ("given up", "expired"):
-        values |= {"expires_at": now + TRIED_AGAIN_FOR, "failure": None}
+        values |= {"expires_at": now + TRIED_FOR, "failure": None}
     can_be_sent = and_(
         OutboxMessage.delivered_at.is_(None),
         or_(OutboxMessage.kind != "mail", OutboxMessage.expires_at.is_(None), OutboxMessage.expires_at > now),

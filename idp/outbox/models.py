@@ -1,6 +1,6 @@
 """Messages that wait to be sent."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Index, String, text
@@ -8,6 +8,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from idp.store.base import Base
 
+# What stands in `failure` when it was not sent in time.
+EXPIRED = "expired"
+# How long a notice is tried, from its session's end or from being tried again by hand. A client that is away for longer
+# has asked for no tokens in the meantime, and its own sessions are over.
+TRIED_FOR = timedelta(hours=72)
 OPEN = text("delivered_at IS NULL AND failed_at IS NULL")
 
 

@@ -47,8 +47,13 @@ class DatabaseClock:
         if self._at_tick_zero is None:
             # Nothing was ever sampled: the database is away, and what asks will fail on its own.
             return SystemClock().now()
+        return self._onward.follow(self._carried_on)
+
+    def _carried_on(self) -> tuple[datetime, timedelta]:
         tick = self._ticks()
-        return self._onward.follow(self._at_tick_zero + tick, tick)
+        if self._at_tick_zero is None:
+            raise RuntimeError("nothing was ever sampled")
+        return self._at_tick_zero + tick, tick
 
     @property
     def is_trusted(self) -> bool:

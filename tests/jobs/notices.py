@@ -18,7 +18,7 @@ from idp.outbox.models import OutboxMessage
 from idp.sessions.lifecycle import EndReason, Proven
 from idp.sessions.models import Session
 from idp.wiring import Services
-from tests.conftest import ISSUER
+from tests.conftest import ISSUER, START
 from tests.egress.receivers import Receiver
 from tests.factories import Factories
 
@@ -47,7 +47,8 @@ def delivery(
     clock = clock or services.clock
     tokens = LogoutTokens(services.keys, clock, ISSUER)
     client = client or GuardedClient(allow_loopback=True, timeout=timeout)
-    return LogoutNoticeDelivery(services.units, clock, tokens, client, observer)
+    # Ticks that go with the test's clock: what a try took is what the test says.
+    return LogoutNoticeDelivery(services.units, clock, tokens, client, observer, lambda: clock.now() - START)
 
 
 def add_clients(make: Factories, receivers: Sequence[Receiver], **values: Any) -> list[str]:

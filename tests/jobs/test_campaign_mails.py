@@ -369,8 +369,6 @@ def test_worker_does_it_by_itself_where_mail_is_sent(
     services: Services, mails: CampaignMails, clock: FixedClock, anna: Somebody, mail_is_sent: bool
 ) -> None:
     clock.set(at(LAST - DAY))
-    every = tasks(
-        services.units, clock, services.sessions, services.derived_keys, DAY, DAY, mails if mail_is_sent else None
-    )
+    every = tasks(services.units, clock, services.derived_keys, DAY, DAY, mails if mail_is_sent else None)
     Worker(every, clock, nullcontext).run_due()
     assert told(services) == (["anna"] if mail_is_sent else [])
