@@ -265,9 +265,10 @@ def test_page_after_logging_out_names_the_applications_as_they_are_told(
         with site.live.app.app_context(), site.live.services.units.writing() as unit:
             settled = update(OutboxMessage).where(OutboxMessage.receiver == back.client.client_id)
             unit.execute(settled.values(delivered_at=site.live.services.clock.now()))
-        tab.find("#told li").nth(2).wait_for()
+        tab.find("#told li").nth(1).wait_for()
         assert tab.find("#waiting").count() == 0 and tab.find(".note").count() == 0
-        assert tab.text("#told").split() == [each.name.capitalize() for each in (front, back, lost)]
+        assert tab.text("#told").split() == [each.name.capitalize() for each in (back, lost)]
+        assert tab.text("#asked") == front.name.capitalize()
         assert tab.text("#app-link") == f"Opnieuw inloggen bij {lost.name.capitalize()}"
         # Again, back, and in a second tab: the same page, never an error.
         address = tab.page.url

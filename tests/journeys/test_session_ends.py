@@ -126,7 +126,7 @@ ABSOLUTE = "U was twaalf uur ingelogd. Langer kan niet. Daarom hebben wij u uitg
 ADMINISTRATOR = "Een beheerder heeft u uitgelogd. Weet u niet waarom? Bel dan de servicedesk."
 PROTECTION = "Wij hebben u uitgelogd om uw account te beschermen. Weet u niet waarom? Bel dan de servicedesk."
 EVERY_REASON = (IDLE, ABSOLUTE, ADMINISTRATOR, PROTECTION)
-AUTOMATICALLY, SIMPLY = "U bent automatisch uitgelogd", "U bent uitgelogd"
+AUTOMATICALLY, SIMPLY = "U bent automatisch uitgelogd", "Een beheerder heeft u uitgelogd"
 
 
 def _said(visit: Visit) -> list[str]:
