@@ -16,10 +16,11 @@ MONTHS = (
 ACCENTS = {"plum": ("#7a2e6b", "#e3a5d6"), "moss": ("#3f6212", "#b5d67c"), "slate": ("#3b4a63", "#b3c3dd")}
 
 
-def new_application(import_name: str, name: str, accent: str, form_action: str) -> Flask:
+def new_application(import_name: str, name: str, accent: str, form_action: str, scripts: bool = False) -> Flask:
     """An application with the folders and headers of the demonstration.
 
     `form_action` is the source list for forms: browsers apply it to the whole chain of redirects after a form.
+    `scripts`: its pages run scripts of its own, which ask the application itself.
     Raises ValueError for an unknown accent.
     """
     if accent not in ACCENTS:
@@ -27,8 +28,9 @@ def new_application(import_name: str, name: str, accent: str, form_action: str) 
     app = Flask(import_name, template_folder=str(HERE / "templates"), static_folder=str(HERE / "static"))
     app.jinja_env.globals.update(application=name, accent=accent, dutch_moment=dutch_moment)
     policy = (
-        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'; "
+        "default-src 'none'; style-src 'self'; img-src 'self'; "
+        + ("script-src 'self'; connect-src 'self'; " if scripts else "")
+        + "base-uri 'none'; frame-ancestors 'none'; "
         f"form-action {form_action}"
     )
 

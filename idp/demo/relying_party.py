@@ -125,7 +125,7 @@ def create_relying_party(
 ) -> Flask:
     """The application, ready to serve. It finds the provider when somebody logs in, not before. `app.extensions` holds
     its SessionKit as "idp_kit", to be closed; `background` is off in tests that move time themselves."""
-    app = new_application(__name__, config.name, config.accent, f"'self' {origin(config.issuer)}")
+    app = new_application(__name__, config.name, config.accent, f"'self' {origin(config.issuer)}", scripts=True)
     kit = SessionKit(app, config.for_kit(), store, clock, background)
 
     @app.get("/")

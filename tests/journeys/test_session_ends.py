@@ -126,7 +126,11 @@ ABSOLUTE = "U was twaalf uur ingelogd. Langer kan niet. Daarom hebben wij u uitg
 ADMINISTRATOR = "Een beheerder heeft u uitgelogd. Weet u niet waarom? Bel dan de servicedesk."
 PROTECTION = "Wij hebben u uitgelogd om uw account te beschermen. Weet u niet waarom? Bel dan de servicedesk."
 EVERY_REASON = (IDLE, ABSOLUTE, ADMINISTRATOR, PROTECTION)
-AUTOMATICALLY, SIMPLY = "U bent automatisch uitgelogd", "Een beheerder heeft u uitgelogd"
+AUTOMATICALLY, SIMPLY, BY_SOMEBODY = (
+    "U bent automatisch uitgelogd",
+    "U bent uitgelogd",
+    "Een beheerder heeft u uitgelogd",
+)
 
 
 def _said(visit: Visit) -> list[str]:
@@ -251,8 +255,8 @@ def test_who_answers_that_they_stay_was_there_and_half_an_hour_later_is_told(wor
 @pytest.mark.parametrize(
     ("reason", "heading", "sentence"),
     [
-        ("ended_by_administrator", SIMPLY, ADMINISTRATOR),
-        ("account_disabled", SIMPLY, ADMINISTRATOR),
+        ("ended_by_administrator", BY_SOMEBODY, ADMINISTRATOR),
+        ("account_disabled", BY_SOMEBODY, ADMINISTRATOR),
         ("credential_disabled", AUTOMATICALLY, PROTECTION),
         ("credential_reset", AUTOMATICALLY, PROTECTION),
         ("password_changed", AUTOMATICALLY, PROTECTION),

@@ -84,10 +84,13 @@ class Provider:
             raise ProviderFailed(f"no discovery document that can be used: {error}") from error
         return metadata
 
-    def checked(self, check: Callable[[Mapping[str, Any]], T]) -> T:
+    def checked(self, check: Callable[[Mapping[str, Any]], T], answers_us: bool = False) -> T:
         """What the check of a token says by the published keys. They are read for a key that is unknown, in one thread
         at a time, and tried no more often than every ten seconds, whatever came of it: then KeysJustRead is raised, or
-        ProviderFailed, besides what the check raises. Anybody can send a token that names an unknown key."""
+        ProviderFailed, besides what the check raises. Anybody can send a token that names an unknown key.
+
+        `answers_us`: the provider itself has just given us the token, so that it could not be asked a moment ago no
+        longer says anything."""
         known = self._jwk_set
         try:
             return check(known)
@@ -95,7 +98,7 @@ class Provider:
             unknown = error
         with self._reading_keys:
             if self._jwk_set is known:
-                self._read_keys(unknown)
+                self._read_keys(unknown, answers_us)
         return check(self._jwk_set)
 
     def started(self, sid: str) -> SessionClock | None:
@@ -119,9 +122,10 @@ class Provider:
             return clock.times.after(moment, self._clock.now())
         return self._ask(ACTIVITY, {"sid": sid, "last_activity_at": f"{clock.at_provider(moment):.3f}"})
 
-    def _read_keys(self, unknown: UnknownKey) -> None:
+    def _read_keys(self, unknown: UnknownKey, answers_us: bool) -> None:
         tried_at, now = self._keys_tried_at, self._clock.now()
-        if tried_at is not None and abs(now - tried_at) < JWKS_AT_MOST_EVERY:
+        just_tried = tried_at is not None and abs(now - tried_at) < JWKS_AT_MOST_EVERY
+        if just_tried and not (answers_us and self._keys_failed):
             if self._keys_failed:
                 raise ProviderFailed("the keys could not be read a moment ago")
             raise KeysJustRead(str(unknown)) from unknown

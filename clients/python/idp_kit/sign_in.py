@@ -133,7 +133,8 @@ class SignIn:
         expected = Expected(self._config.issuer, self._config.client_id, nonce, tokens["access_token"])
         try:
             claims = self._provider.checked(
-                lambda jwk_set: verify_id_token(tokens["id_token"], jwk_set, expected, self._clock.now())
+                lambda jwk_set: verify_id_token(tokens["id_token"], jwk_set, expected, self._clock.now()),
+                answers_us=True,
             )
             if not is_identifier(claims.get("sid")):
                 raise TokenRefused("claim sid: without it nobody can be signed out")
