@@ -196,7 +196,7 @@ class LogoutNoticeDelivery:
             at = [now - (tick - tried.tick) for tried in came]
             with self._units.writing() as unit:
                 changed = [self._record(unit, tried, moment) for tried, moment in zip(came, at, strict=True)]
-        except Exception:
+        except Exception:  # raised again: nothing is lost by whatever it was
             # The database is away: what the clients know is recorded when it is back.
             for tried in came:
                 self._tried.put(tried)
@@ -248,7 +248,7 @@ class LogoutNoticeDelivery:
             return
         try:
             self._observer.notice_settled(client_id, outcome, delay)
-        except Exception as error:
+        except Exception as error:  # a full disk of the figures, for instance
             log.error("a logout notice was not counted: %s", described(error))
 
     def _alarm(self, client_id: str, what: str) -> None:

@@ -40,7 +40,7 @@ def sweep(units: UnitsOfWork, sessions: Sessions) -> int:
             ended += of_batch
         except OperationalError:
             raise
-        except Exception as error:
+        except Exception as error:  # whatever one session breaks, the others of its batch end
             if not batch:
                 raise
             log.error("%d sessions cannot be ended together: %s", len(batch), described(error))
@@ -59,7 +59,7 @@ def _one_by_one(units: UnitsOfWork, sessions: Sessions, batch: Sequence[int], br
             ended += of_one
         except OperationalError:
             raise
-        except Exception as error:
+        except Exception as error:  # it is left for the next time, and holds up nobody
             log.error("session %d cannot be ended: %s", session_id, described(error))
             broken.add(session_id)
     return ended

@@ -256,7 +256,7 @@ class ServerSettings(Group):
 
 
 class EgressSettings(Group):
-    """What idp itself fetches or calls: keys and logos of clients, back-channel logout."""
+    """What idp itself calls: applications, to tell them that a session ended."""
 
     allow_loopback: bool = Field(
         default=False,

@@ -8,6 +8,7 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from idp.jobs.deliver_logout_notices import FIRST_WAIT, LONGEST_WAIT, wait_after
 from idp.jobs.notice_claims import LEASE
@@ -352,3 +353,36 @@ def test_two_workers_share_what_is_due_and_repeat_nothing(
     finally:
         for receiver in receivers:
             receiver.__exit__(None, None, None)
+
+
+class FullDisk:
+    """An observer that cannot count."""
+
+    def notice_settled(self, client_id: str, outcome: str, delay: timedelta | None) -> None:
+        raise OSError(28, "No space left on device")
+
+
+def test_observer_that_fails_keeps_no_notice_from_being_delivered(
+    services: Services, make: Factories, receiver: Receiver
+) -> None:
+    names = add_clients(make, [receiver] * 3)
+    anna, worker = make.person(), delivery(services, FullDisk())
+    for _ in range(2):
+        ended(services, anna.id, names)
+        assert worker.run() == 3, "no place is lost"
+    assert states(services) == ["delivered"] * 6
+
+
+def test_notice_without_an_end_is_given_up_after_72_hours(
+    services: Services, make: Factories, receiver: Receiver, clock: FixedClock
+) -> None:
+    receiver.behaviour = status(500)
+    ended(services, make.person().id, add_clients(make, [receiver]))
+    with services.units.writing() as unit:
+        unit.execute(update(OutboxMessage).values(expires_at=None))
+    clock.move(TRIED_FOR - SECOND)
+    delivery(services).run()
+    assert states(services) == ["waiting: http 500"]
+    clock.move(LONGEST_WAIT * 2)
+    delivery(services).run()
+    assert states(services) == ["final: expired"] and len(receiver.calls) == 1

@@ -1,9 +1,11 @@
 """Sessions that are over are ended once, for the right reason, and their clients have a notice waiting."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session as Unit
 
 from idp.audit.events import SessionEnded
 from idp.audit.trail import events
@@ -12,7 +14,7 @@ from idp.jobs.sweep_idle_sessions import sweep
 from idp.kernel.clock import FixedClock
 from idp.kernel.levels import PASSWORD
 from idp.outbox.models import OutboxMessage
-from idp.sessions.lifecycle import Proven
+from idp.sessions.lifecycle import Proven, Sessions
 from idp.sessions.models import Session
 from idp.wiring import Services
 from tests.factories import Factories
@@ -94,3 +96,25 @@ def test_more_sessions_than_a_batch_are_all_ended(
     clock.move(IDLE)
     assert sweep(services.units, services.sessions) == 5
     assert reasons(services) == ["idle"] * 5
+
+
+class Breaks:
+    """A listener that cannot take the end of one session."""
+
+    def __init__(self, session_id: int) -> None:
+        self._session_id = session_id
+
+    def session_ended(self, unit: Unit, session: Session, client_ids: Sequence[str], now: datetime) -> None:
+        if session.id == self._session_id:
+            raise ValueError("this one breaks")
+
+
+def test_session_that_cannot_be_ended_holds_up_no_other_one(
+    services: Services, make: Factories, clock: FixedClock
+) -> None:
+    ids = open_sessions(services, make.person().id, number=25)
+    clock.move(IDLE)
+    sessions = Sessions(clock, services.trail, IDLE, 24 * IDLE, (Breaks(ids[3]),))
+    assert sweep(services.units, sessions) == 24
+    assert reasons(services) == ["idle"] * 3 + [None] + ["idle"] * 21
+    assert sweep(services.units, services.sessions) == 1
