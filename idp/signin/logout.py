@@ -21,11 +21,13 @@ from idp.store.units import UnitsOfWork
 
 @dataclass(frozen=True)
 class LiveSignIn:
-    """Who is signed in with this browser, and to what: for the question whether to sign out."""
+    """Who is signed in with this browser, and to what, for the question whether to sign out: the applications that
+    will be told, and those that have no way to be told."""
 
     sid: str
     username: str
-    app_names: list[str]
+    app_names: Sequence[str]
+    untold: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,11 @@ class Logout:
 
     def _described(self, unit: Unit, session: Session) -> LiveSignIn:
         username = unit.scalars(select(Account.username_shown).where(Account.id == session.account_id)).one()
-        names = [client.client_name for client in self._participants(unit, session)]
-        return LiveSignIn(session.sid, username, names)
+        told, untold = list[str](), list[str]()
+        for client in self._participants(unit, session):
+            can_be_told = client.backchannel_logout_uri or frontchannel_logout.is_reachable(client)
+            (told if can_be_told else untold).append(client.client_name)
+        return LiveSignIn(session.sid, username, told, untold)
 
     def _participants(self, unit: Unit, session: Session) -> Sequence[Client]:
         joined = self._sessions.participants(unit, session.id)

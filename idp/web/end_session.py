@@ -32,6 +32,7 @@ def end_session() -> Response:
             csrf_token=csrf.token(ABOUT),
             username=live.username,
             app_names=live.app_names,
+            untold=live.untold,
         )
     return _end(accepted)
 

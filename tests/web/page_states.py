@@ -355,9 +355,13 @@ def _states() -> list[PageState]:
         page(
             "logout",
             "end_session/confirm.html",
-            _FORM | {"username": "j.jansen", "app_names": ["Atosi", "Rapportages"]},
+            _FORM | {"username": "j.jansen", "app_names": ["Atosi", "Rapportages"], "untold": ["Planning"]},
         ),
-        page("logout-no-application", "end_session/confirm.html", _FORM | {"username": "j.jansen", "app_names": []}),
+        page(
+            "logout-no-application",
+            "end_session/confirm.html",
+            _FORM | {"username": "j.jansen", "app_names": [], "untold": []},
+        ),
         page("logout-frames", "end_session/frames.html", _FRAMES | {"app_name": "Atosi"}),
         page("logout-frames-no-application", "end_session/frames.html", _FRAMES),
         page(
