@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from flask import Flask, Response, jsonify, redirect, render_template, request
+from flask import Flask, Response, jsonify, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -17,7 +17,6 @@ from idp.kernel.clock import Clock
 from idp_kit import KitConfig, Login, SessionKit, SignInFailed, Store
 from idp_kit.config import origin
 from idp_kit.extension import local_path
-from idp_kit.store import INACTIVITY
 
 
 @dataclass(frozen=True)
@@ -130,8 +129,9 @@ def create_relying_party(
 
     @app.get("/")
     def home() -> AnyResponse | str:
-        if kit.login is None and kit.ended == INACTIVITY:
-            return redirect("/signed-out", 303)
+        if kit.login is None and kit.ended is not None:
+            wanted = request.full_path.rstrip("?")
+            return redirect("/signed-out" if wanted == "/" else url_for("signed_out", next=wanted), 303)
         if kit.login is None:
             return render_template("welcome.html", other_name=config.other_name, other_url=config.other_url)
         return render_template(

@@ -40,7 +40,7 @@ def test_work_in_one_tab_keeps_both_applications_and_silence_ends_both_with_a_wa
         pages = [atosi.page, rapportages.page]
         for page in pages:
             page.locator(WARNING).wait_for()
-            expect(page.locator(f"{WARNING} h2")).to_contain_text("U wordt over")
+            expect(page.locator(f"{WARNING} h2")).to_have_text("U wordt bijna uitgelogd")
         assert (ticks() - last).total_seconds() < IDLE
         for page in pages:
             page.get_by_role("heading", level=1, name=ENDED).wait_for()

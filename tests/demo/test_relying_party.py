@@ -192,6 +192,19 @@ def test_logging_out_ends_the_session_here_and_asks_the_provider_to_end_its_own(
     assert "U bent uitgelogd" in browser.get("/signed-out", query_string={"state": sent["state"]}).text
 
 
+def test_end_that_nobody_could_check_is_not_called_inactivity_and_the_way_back_is_kept(
+    browser: FlaskClient, provider: HostileProvider, clock: FixedClock
+) -> None:
+    sign_in(browser)
+    provider.clients["atosi"] = "another secret by now"
+    clock.move(timedelta(minutes=30))
+    to_page = browser.get("/?page=2").headers["Location"]
+    assert to_page == "/signed-out?next=/?page%3D2"
+    page = browser.get(to_page).text
+    assert "Wij konden niet controleren of u nog ingelogd was. Log opnieuw in." in page
+    assert "niets gedaan" not in page and "next=/?page%3D2" in page
+
+
 def test_signed_out_page_says_so_only_to_the_browser_that_logged_out(browser: FlaskClient) -> None:
     assert "U bent niet ingelogd" in browser.get("/signed-out?state=guessed").text
     sign_in(browser)

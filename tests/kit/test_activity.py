@@ -167,17 +167,27 @@ def test_report_that_is_refused_is_not_repeated_each_second_and_ends_nobody(
     assert is_signed_in(browser)
 
 
-@pytest.mark.parametrize("answer", [{"active": False}, 401], ids=["not active", "401"])
 def test_provider_that_says_so_in_answer_to_a_report_ends_the_session(
-    kit: SessionKit, browser: FlaskClient, provider: HostileProvider, clock: FixedClock, answer: object
+    kit: SessionKit, browser: FlaskClient, provider: HostileProvider, clock: FixedClock
 ) -> None:
-    if answer == 401:
-        provider.clients["atosi"] = "another secret by now"
-    else:
-        provider.session_ended = True
+    provider.session_ended = True
     clock.move(seconds(70))
     assert tell(browser) == {"signed_in": False, "expires_in": None, "warn_before": 0}
     assert not is_signed_in(browser)
+
+
+def test_wrong_client_secret_is_logged_and_signs_nobody_out_before_the_deadline(
+    browser: FlaskClient, provider: HostileProvider, clock: FixedClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider.clients["atosi"] = "another secret by now"
+    clock.move(seconds(70))
+    assert tell(browser) == {"signed_in": True, "expires_in": 1730, "warn_before": 120, "reported": False}
+    assert "the client secret is wrong" in caplog.text
+    clock.move(seconds(1729))
+    assert is_signed_in(browser)
+    clock.move(seconds(1))
+    assert not is_signed_in(browser)
+    assert browser.get("/signed-out").text == "uit: unreachable"
 
 
 def test_short_idle_time_has_short_minutes(make_kit: MakeKit, provider: HostileProvider, clock: FixedClock) -> None:

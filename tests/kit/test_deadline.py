@@ -76,6 +76,25 @@ def test_pages_that_ask_without_end_near_the_deadline_are_answered_from_memory(
     assert provider.calls["/session/status"] <= 3
 
 
+def test_pages_that_ask_each_minute_are_answered_from_memory_until_the_end_is_near(
+    browser: FlaskClient, provider: HostileProvider, clock: FixedClock
+) -> None:
+    for _ in range(27):
+        clock.move(timedelta(minutes=1))
+        assert browser.get("/session/status").json["signed_in"] is True  # type: ignore[index]
+    assert provider.calls["/session/status"] == 1, "at the login"
+
+
+def test_page_is_told_that_nothing_moves_the_end(
+    make_kit: MakeKit, provider: HostileProvider, clock: FixedClock
+) -> None:
+    provider.absolute_timeout = timedelta(minutes=31)
+    browser = signed_in(make_kit())
+    assert browser.get("/session/status").json == {"signed_in": True, "expires_in": 1800, "warn_before": 120}
+    clock.move(timedelta(minutes=10))
+    assert tell(browser)["at_limit"] is True  # type: ignore[index]
+
+
 def test_click_after_activity_elsewhere_counts_from_then_on(
     browser: FlaskClient, provider: HostileProvider, clock: FixedClock
 ) -> None:
@@ -134,6 +153,7 @@ def test_provider_without_a_usable_answer_at_the_deadline_means_signed_out(
     provider.instead["/session/status"] = failure
     clock.move(ALMOST + A_SECOND)
     assert not is_signed_in(browser)
+    assert browser.get("/signed-out").text == "uit: unreachable"
     del provider.instead["/session/status"]
     assert not is_signed_in(browser), "what ended stays ended"
 
@@ -175,7 +195,7 @@ def test_answer_that_makes_no_sense_to_a_report_moves_no_deadline(
     browser = signed_in(kit)
     provider.change_session_answer = lie
     clock.move(timedelta(minutes=10))
-    assert tell(browser) == {"signed_in": True, "expires_in": 1200, "warn_before": 120}
+    assert tell(browser) == {"signed_in": True, "expires_in": 1200, "warn_before": 120, "reported": False}
 
 
 def test_provider_that_is_away_before_the_deadline_disturbs_nobody(

@@ -37,7 +37,7 @@ class Application:
     """One sign-in in it, which `idle` and `absolute` end. `origin` is set by who serves it.
 
     `reports` are the reports that came, each with its moment; `questions` the moments of mere questions. Its answers
-    are whole seconds rounded down, and `modest` less than that.
+    are whole seconds rounded down, and `modest` less than that; or always `says_left`.
     """
 
     def __init__(self, idle: float = 4, warn: int = 2, absolute: float = 3600) -> None:
@@ -47,7 +47,9 @@ class Application:
         self.questions: list[timedelta] = []
         self.departures: list[str] = []
         self.broken = False
+        self.provider_is_away = False
         self.modest = timedelta(0)
+        self.says_left: int | None = None
         self._hangs = Event()
         self._hangs.set()
         self._lock = Lock()
@@ -132,18 +134,23 @@ class Application:
         assert isinstance(idle_seconds, int) and idle_seconds >= 0
         now = ticks()
         self.reports.append((now, idle_seconds))
-        if not self.broken:
+        if not self.broken and not self.provider_is_away:
             with self._lock:
                 if self._left() > timedelta(0):
                     self._last = max(self._last, now - timedelta(seconds=idle_seconds))
-        return self._answer()
+        return self._answer(reported=not self.provider_is_away)
 
-    def _answer(self) -> Response:
+    def _answer(self, reported: bool = True) -> Response:
         self._hangs.wait(timeout=20)
         if self.broken:
             abort(503)
         left = self._left()
         answer = {"signed_in": left > timedelta(0), "expires_in": None, "warn_before": self.warn}
         if left > timedelta(0):
-            answer["expires_in"] = max(0, int((left - self.modest).total_seconds()))
+            seconds = max(0, int((left - self.modest).total_seconds()))
+            answer["expires_in"] = seconds if self.says_left is None else self.says_left
+            if not reported:
+                answer["reported"] = False
+            if self._last + self.idle >= self._opened + self.absolute:
+                answer["at_limit"] = True
         return jsonify(answer)

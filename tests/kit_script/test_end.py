@@ -101,6 +101,14 @@ def test_sign_in_that_ended_elsewhere_is_seen_when_somebody_does_something(begin
     page.wait_for_url(SIGNED_OUT)
 
 
+def test_sign_in_that_ended_elsewhere_is_seen_though_nobody_touches_the_page(begin: Begin) -> None:
+    visit = begin(Application(idle=60, warn=5))
+    page, watch = visit.tab(), Stopwatch()
+    visit.application.end()
+    page.wait_for_url(SIGNED_OUT)
+    assert watch.seconds < 8 and visit.application.reports == []
+
+
 def test_deadline_without_a_network_ends_it(begin: Begin) -> None:
     visit = begin(Application(idle=4, warn=2))
     visit.may_be_unreachable = True

@@ -34,12 +34,12 @@ def gone(page: Page) -> Page:
 
 
 def test_warning_comes_when_the_time_to_warn_begins_and_not_before(begin: Begin) -> None:
-    visit = begin(Application(idle=5, warn=2))
+    visit = begin(Application(idle=7, warn=2))
     page, watch = visit.tab(), Stopwatch()
     page.wait_for_timeout(1500)
     assert page.locator(DIALOG).count() == 0
     warned(page)
-    assert 1.5 < watch.seconds < 4
+    assert 1.5 < watch.seconds < 6
     assert len(visit.application.questions) == 2, "it asked again before it warned"
     assert visit.application.reports == []
 
@@ -86,15 +86,14 @@ def test_warning_moves_only_for_people_who_do_not_mind(begin: Begin) -> None:
 @pytest.mark.parametrize(
     ("language", "heading", "stay", "leave", "clock"),
     [
-        ("nl", "U wordt over 2 minuten uitgelogd", "Ingelogd blijven", "Nu uitloggen", "Nog "),
-        ("en", "You will be signed out in 2 minutes", "Stay signed in", "Sign out now", " left"),
+        ("nl", "U wordt bijna uitgelogd", "Ingelogd blijven", "Nu uitloggen", "U heeft een tijd niets gedaan. Nog "),
+        ("en", "You will soon be signed out", "Stay signed in", "Sign out now", "not done anything for a while. "),
     ],
 )
 def test_warning_speaks_the_language_of_the_application(
     begin: Begin, language: str, heading: str, stay: str, leave: str, clock: str
 ) -> None:
-    # The whole seconds of the answer: 120.
-    page = warned(begin(Application(idle=120.9, warn=120)).tab(f"/page/start?lang={language}"))
+    page = warned(begin(Application(idle=60, warn=120)).tab(f"/page/start?lang={language}"))
     dialog = page.get_by_role("alertdialog", name=heading)
     expect(dialog).to_be_visible()
     expect(dialog).to_have_attribute("lang", language)
@@ -104,16 +103,18 @@ def test_warning_speaks_the_language_of_the_application(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "heading"),
+    ("seconds", "said"),
     [
-        (61.9, "U wordt over 1 minuut en 1 seconde uitgelogd"),
-        (60.9, "U wordt over 1 minuut uitgelogd"),
-        (47.9, "U wordt over 47 seconden uitgelogd"),
+        (61, "U wordt over 1 minuut en 1 seconde uitgelogd"),
+        (60, "U wordt over 1 minuut uitgelogd"),
+        (47, "U wordt over 47 seconden uitgelogd"),
     ],
 )
-def test_warning_says_the_time_that_is_really_left(begin: Begin, seconds: float, heading: str) -> None:
-    page = warned(begin(Application(idle=seconds, warn=120)).tab())
-    expect(page.locator(".session-kit-heading")).to_have_text(heading)
+def test_warning_says_the_time_that_is_really_left(begin: Begin, seconds: int, said: str) -> None:
+    application = Application(idle=120, warn=120)
+    application.says_left = seconds  # A slow machine may lose a second on the way, which is no fault of the words.
+    page = warned(begin(application).tab())
+    expect(page.get_by_role("alertdialog")).to_have_accessible_description(said)
 
 
 def test_countdown_is_seen_each_second_and_spoken_only_at_its_marks(begin: Begin) -> None:
@@ -129,13 +130,13 @@ def test_countdown_is_seen_each_second_and_spoken_only_at_its_marks(begin: Begin
           note(".session-kit-spoken", window.said);
         }"""
     )
-    page.wait_for_function("() => window.seen.includes('Nog 0:28')")
+    page.wait_for_function("() => window.seen.includes('U heeft een tijd niets gedaan. Nog 0:28.')")
     seen, said = page.evaluate("() => [window.seen, window.said]")
-    left = [int(text.removeprefix("Nog 0:")) for text in seen]
+    left = [int(text.removeprefix("U heeft een tijd niets gedaan. Nog 0:").removesuffix(".")) for text in seen]
     assert len(left) >= 4 and all(later == sooner - 1 for sooner, later in pairwise(left))
     assert said == ["U wordt over 30 seconden uitgelogd"]
-    expect(page.locator(".session-kit-heading")).to_have_text("U wordt over 30 seconden uitgelogd")
-    assert page.title() == "U wordt over 30 seconden uitgelogd"
+    expect(page.locator(".session-kit-heading")).to_have_text("U wordt bijna uitgelogd")
+    assert page.title() == "U wordt bijna uitgelogd"
 
 
 def test_staying_by_keyboard_extends_and_gives_focus_and_title_back(begin: Begin) -> None:
@@ -270,7 +271,19 @@ def test_staying_without_a_server_is_said_and_can_be_tried_again(begin: Begin) -
     page = warned(visit.tab())
     visit.context.set_offline(True)
     page.click(STAY)
-    expect(page.get_by_role("alert")).to_have_text("Wij kunnen de server niet bereiken. Probeer het opnieuw.")
+    expect(page.get_by_role("alert")).to_have_text("Het lukt nu niet. Controleer uw internet en probeer het opnieuw.")
     visit.context.set_offline(False)
+    page.click(STAY, timeout=5000)
+    gone(page)
+
+
+def test_staying_while_the_provider_is_away_is_said_and_can_be_tried_again(begin: Begin) -> None:
+    visit = begin(Application(idle=14, warn=10))
+    page = warned(visit.tab())
+    visit.application.provider_is_away = True
+    page.click(STAY)
+    expect(page.get_by_role("alert")).to_have_text("Het lukt nu niet. Probeer het opnieuw.")
+    expect(page.locator(STAY)).to_have_text("Ingelogd blijven")
+    visit.application.provider_is_away = False
     page.click(STAY, timeout=5000)
     gone(page)

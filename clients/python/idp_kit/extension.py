@@ -47,7 +47,7 @@ from idp_kit.reporter import Reporter
 from idp_kit.session_clock import SessionClock
 from idp_kit.sign_in import SignIn, SignInFailed
 from idp_kit.sqlite_store import MemoryStore
-from idp_kit.store import ELSEWHERE, INACTIVITY, Kept, Login, Store
+from idp_kit.store import ELSEWHERE, INACTIVITY, UNREACHABLE, Kept, Login, Store
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -99,7 +99,8 @@ class SessionKit:
 
     @property
     def ended(self) -> str | None:
-        """Why the login that was here is over: "inactivity", or "elsewhere". None while somebody is signed in."""
+        """Why the login that was here is over: "inactivity", "elsewhere", or "unreachable" when the provider could not
+        be asked at the deadline. None while somebody is signed in."""
         kept = _session().kept
         return kept.ended if kept else None
 
@@ -181,7 +182,8 @@ class SessionKit:
             times = self.provider.status(sid)
         except ProviderFailed as failure:
             _log.warning("signed out, because the provider does not say that the session lives: %s", failure)
-            times = None
+            self.store.end(sid, self._clock.now(), UNREACHABLE)
+            return self._look_again(None)
         if times is None:
             self.store.end(sid, self._clock.now())
             return self._look_again(None)
@@ -287,7 +289,7 @@ class SessionKit:
         if clock is not None:
             longest = clock.times.idle_timeout.total_seconds()
             clock = self._seen(timedelta(seconds=min(max(idle, 0), longest)), wait=True)
-        return self._time_left(clock)
+        return self._time_left(clock, is_report=True)
 
     def _is_our_page(self) -> bool:
         """The request was made by a script of a page of this application: others cannot set the header, nor hide where
@@ -299,16 +301,28 @@ class SessionKit:
             and fetched_from == "same-origin"
         )
 
-    def _time_left(self, clock: SessionClock | None) -> Response:
+    def _time_left(self, clock: SessionClock | None, is_report: bool = False) -> Response:
         if clock is None:
             answer = jsonify(signed_in=False, expires_in=None, warn_before=0)
         else:
             # Down: what a page counts from this is never later than the truth. At 0 it asks again.
             left = math.floor((clock.times.ends_at - self._clock.now()).total_seconds())
             warn_before = max(1, int(clock.warn_before.total_seconds()))
-            answer = jsonify(signed_in=True, expires_in=max(0, left), warn_before=warn_before)
+            more = _more_about(clock, is_report)
+            answer = jsonify(signed_in=True, expires_in=max(0, left), warn_before=warn_before, **more)
         answer.headers["Cache-Control"] = "no-store"
         return answer
+
+
+def _more_about(clock: SessionClock, is_report: bool) -> dict[str, bool]:
+    """What a page says beside its warning, where it is so: that the provider has not heard of the report yet, and that
+    no activity moves the end."""
+    more: dict[str, bool] = {}
+    if is_report and clock.is_pending:
+        more["reported"] = False
+    if clock.is_at_limit:
+        more["at_limit"] = True
+    return more
 
 
 def local_path(wanted: str) -> str:
@@ -380,4 +394,4 @@ def kit() -> SessionKit:
     return cast(SessionKit, current_app.extensions[NAME])
 
 
-__all__ = ["ELSEWHERE", "INACTIVITY", "SessionKit", "kit", "local_path"]
+__all__ = ["ELSEWHERE", "INACTIVITY", "UNREACHABLE", "SessionKit", "kit", "local_path"]

@@ -148,8 +148,7 @@ class Provider:
             asked_at = self._clock.now()
             status, body = self._post(url, form)
             if status == 401:
-                _log.warning("the provider does not know this application (401 from %s)", endpoint)
-                return None
+                _log.error("the client secret is wrong: the provider does not know this application (%s)", endpoint)
             if status != 200:
                 raise ProviderFailed(f"{endpoint} answered {status}", refusal=400 <= status < 500 and status != 429)
             answer = json.loads(body)

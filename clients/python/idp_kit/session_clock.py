@@ -64,6 +64,11 @@ class SessionClock:
     def is_pending(self) -> bool:
         return self.last_activity_at > self.reported_at
 
+    @property
+    def is_at_limit(self) -> bool:
+        """No activity moves the deadline. Both moments come in whole seconds."""
+        return self.times.absolute_ends_at - self.times.ends_at <= timedelta(seconds=1)
+
     def has_passed(self, now: datetime) -> bool:
         """True from the known deadline on: only the provider can say that the session lives."""
         return now >= self.times.ends_at

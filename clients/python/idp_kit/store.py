@@ -15,6 +15,7 @@ from idp_kit.session_clock import SessionClock
 
 INACTIVITY = "inactivity"
 ELSEWHERE = "elsewhere"
+UNREACHABLE = "unreachable"
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class Login:
 
 @dataclass(frozen=True)
 class Kept:
-    """The session of one browser. `ended` says why the login that was here is over: INACTIVITY or ELSEWHERE."""
+    """The session of one browser. `ended` says why the login that was here is over: INACTIVITY, ELSEWHERE,
+    or UNREACHABLE when the provider could not be asked at the deadline."""
 
     data: dict[str, Any]
     login: Login | None = None

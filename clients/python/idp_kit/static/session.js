@@ -32,8 +32,10 @@
 
   const TEXTS = {
     nl: {
-      heading: (/** @type {string} */ time) => `U wordt over ${time} uitgelogd`,
-      left: (/** @type {string} */ clock) => `Nog ${clock}`,
+      heading: "U wordt bijna uitgelogd",
+      spoken: (/** @type {string} */ time) => `U wordt over ${time} uitgelogd`,
+      idle: "U heeft een tijd niets gedaan. ",
+      left: (/** @type {string} */ clock) => `Nog ${clock}.`,
       minutes: ["minuut", "minuten"],
       seconds: ["seconde", "seconden"],
       and: "en",
@@ -41,11 +43,14 @@
       leave: "Nu uitloggen",
       goOn: "Verder werken",
       limit: "Langer ingelogd blijven kan niet. Sla uw werk nu op.",
-      trouble: "Wij kunnen de server niet bereiken. Probeer het opnieuw.",
+      offline: "Het lukt nu niet. Controleer uw internet en probeer het opnieuw.",
+      trouble: "Het lukt nu niet. Probeer het opnieuw.",
     },
     en: {
-      heading: (/** @type {string} */ time) => `You will be signed out in ${time}`,
-      left: (/** @type {string} */ clock) => `${clock} left`,
+      heading: "You will soon be signed out",
+      spoken: (/** @type {string} */ time) => `You will be signed out in ${time}`,
+      idle: "You have not done anything for a while. ",
+      left: (/** @type {string} */ clock) => `${clock} left.`,
       minutes: ["minute", "minutes"],
       seconds: ["second", "seconds"],
       and: "and",
@@ -53,7 +58,8 @@
       leave: "Sign out now",
       goOn: "Continue working",
       limit: "You cannot stay signed in any longer. Save your work now.",
-      trouble: "We cannot reach the server. Try again.",
+      offline: "That did not work. Check your internet connection and try again.",
+      trouble: "That did not work. Please try again.",
     },
   };
   const language = (settings.lang || document.documentElement.lang).startsWith("en") ? "en" : "nl";
@@ -85,6 +91,7 @@
   /* Until the first answer: what is usual. A page that never gets one does not stay for ever. */
   let deadline = now() + 30 * 60 * SECOND;
   let warnBefore = 120 * SECOND;
+  let atLimit = false; /* No activity moves the deadline. */
   let asked = -Infinity; /* when the server was last asked, */
   let settled = -Infinity; /* when that was of the newest question that is answered or failed, */
   let answered = -Infinity; /* and of the newest that is answered. */
@@ -97,7 +104,8 @@
 
   /* ---- The server ---- */
 
-  /** @typedef {{ signed_in: boolean, expires_in: number, warn_before: number }} Answer */
+  /** `reported` is false when the provider did not hear of this activity; `at_limit` is true when none moves the end.
+      @typedef {{ signed_in: boolean, expires_in: number, warn_before: number, reported?: boolean, at_limit?: boolean }} Answer */
 
   /** Asks how long the sign-in lasts, and says when somebody was last here if it does not know yet. */
   function look() {
@@ -110,7 +118,7 @@
     if (now() - asked > SECOND && !leaving) void ask(false);
   }
 
-  /** True when the server has answered. */
+  /** What the server answered; null without an answer that makes sense. */
   async function ask(/** @type {boolean} */ report) {
     const at = (asked = now());
     const wall = Date.now();
@@ -132,12 +140,12 @@
       if (at >= deadline) leave();
       else reveal();
       tick();
-      return false;
+      return null;
     }
     if (report) told = Math.max(told, moment);
     share({ answer, at: wall, told: report ? wall - (at - moment) : null });
     learn(answer, at);
-    return true;
+    return answer;
   }
 
   /** @returns {Answer} */
@@ -157,6 +165,7 @@
     /* Counted from the question, not from the answer: never later than the truth. */
     deadline = at + answer.expires_in * SECOND;
     warnBefore = answer.warn_before * SECOND;
+    atLimit = answer.at_limit === true;
     if (now() < deadline) reveal();
     if (now() < deadline - warnBefore) {
       dismissed = false;
@@ -218,6 +227,11 @@
 
   function pollEvery() {
     return Math.min(15 * SECOND, Math.max(SECOND, warnBefore / 8));
+  }
+
+  /** Somebody may have signed out in another application: a page that is seen does not wait for the end to hear it. */
+  function lookEvery() {
+    return Math.min(TELL_EVERY, Math.max(ASK_WITHIN, warnBefore / 2));
   }
 
   const SENT = `session-kit ${activityUrl}`;
@@ -296,6 +310,8 @@
     dialog.lang = language;
     dialog.setAttribute("role", "alertdialog");
     dialog.setAttribute("aria-labelledby", heading.id);
+    status.id = "session-kit-spoken";
+    dialog.setAttribute("aria-describedby", status.id);
     clock.setAttribute("role", "timer");
     status.setAttribute("role", "status");
     note.setAttribute("role", "alert");
@@ -315,10 +331,11 @@
 
   function open(/** @type {number} */ seconds) {
     warning = build();
-    note.textContent = status.textContent = "";
+    note.textContent = "";
     stayButton.textContent = text.stay;
-    heading.textContent = text.heading(inWords(seconds));
-    spoken = seconds; /* The dialog's name is read when it opens. */
+    heading.textContent = text.heading;
+    status.textContent = text.spoken(inWords(seconds));
+    spoken = seconds; /* The dialog's name and description are read when it opens. */
     titleBefore = document.title;
     document.title = titleGiven = heading.textContent;
   }
@@ -334,13 +351,12 @@
 
   function show(/** @type {number} */ seconds) {
     if (!warning) return;
-    clock.textContent = text.left(`${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`);
+    /* At the limit it ends for busy people too. */
+    clock.textContent = (atLimit ? "" : text.idle) + text.left(`${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`);
     const mark = SPOKEN.findLast((least) => seconds <= least);
     if (mark !== undefined && mark < spoken) {
       spoken = mark;
-      const said = text.heading(inWords(seconds));
-      status.textContent = heading.textContent = said;
-      if (document.title === titleGiven) document.title = titleGiven = said;
+      status.textContent = text.spoken(inWords(seconds));
     }
     /* A page that replaces its contents, or closes all its dialogs, does not take this one along. */
     if (!warning.isConnected || !warning.open) {
@@ -363,11 +379,11 @@
       return close();
     }
     active = now();
-    const reached = await ask(true);
+    const answer = await ask(true);
     /* An answer with enough time has closed it. */
     if (!warning) return;
-    note.textContent = reached ? text.limit : text.trouble;
-    if (reached) stayButton.textContent = text.goOn;
+    note.textContent = atLimit ? text.limit : answer ? text.trouble : text.offline;
+    if (atLimit) stayButton.textContent = text.goOn;
   }
 
   function logOut() {
@@ -407,8 +423,8 @@
       /* Somebody may be busy in another application: first ask, then warn. */
       if (settled >= warnFrom) open(seconds);
       else if (asked < warnFrom) void look();
-    } else if (answered === -Infinity && time - asked >= TELL_EVERY) {
-      void look();
+    } else if ((answered === -Infinity || !document.hidden) && time - asked >= lookEvery()) {
+      void ask(false);
     }
     tell();
     show(seconds);
