@@ -1,4 +1,4 @@
-"""The twenty lines of `docs/relying-applications.md` are an application."""
+"""The example of `docs/relying-applications.md` is an application, and its tables are complete."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 from flask import Flask, Response
@@ -43,13 +44,21 @@ def test_application_of_the_document_signs_in_warns_and_is_signed_out(
     kit, app = names["kit"], names["app"]
     assert isinstance(kit, SessionKit) and isinstance(app, Flask)
     try:
+        assert app.test_client().get("/").headers["Location"] == "/login?next=/"
         browser = signed_in(kit)
+        assert browser.get("/signed-out").headers["Location"] == "/", "nobody was signed out"
         page = browser.get("/").text
         assert "Welkom, Anna de Wit" in page and 'src="/session/session.js"' in page
         notice = provider_now.logout_token(lambda claims: claims.update(aud="rooster"))
         assert app.test_client().post("/session/backchannel-logout", data={"logout_token": notice}).status_code == 200
         assert not is_signed_in(browser)
-        assert browser.get("/signed-out").text == "U bent uitgelogd."
+        gone = browser.get("/signed-out", query_string={"next": "/?week=3"})
+        assert gone.status_code == 200 and "<h1>U bent uitgelogd</h1>" in gone.text
+        assert "ook uitgelogd bij uw andere" in gone.text and 'href="/login?next=/?week%3D3"' in gone.text
+        assert all(each in text for text in (page, gone.text) for each in ('<meta charset="utf-8">', 'name="viewport"'))
+        assert set(cast(dict[str, str], names["WHY"])) == {INACTIVITY, ELSEWHERE, UNREACHABLE}
+        stranger = app.test_client().get("/signed-out")
+        assert stranger.status_code == 200 and 'href="/login?next=/"' in stranger.text
     finally:
         kit.close()
 
