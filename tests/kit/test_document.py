@@ -86,4 +86,5 @@ def test_example_keeps_sessions_where_all_processes_of_an_application_find_them(
     text = document.read_text()
     (source,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     assert "SqliteStore(" in source and "MemoryStore" not in source
+    assert "session_script(" in source and '@app.get("/signed-out")' in source
     assert "signs out only one process of several" in text, "the reason"
