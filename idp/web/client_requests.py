@@ -23,7 +23,8 @@ def answered(answer: ClientResponse) -> Response:
 
 def challenged(error: BearerError, realm: str) -> Response:
     """The challenge for an access token that is missing or not good (RFC 6750 3)."""
-    response: Response = jsonify({"error": error.error} if error.error else {})
+    body = {"error": error.error, "error_description": error.description} if error.error else {}
+    response: Response = jsonify(body)
     response.status_code = error.status
     response.headers["WWW-Authenticate"] = error.challenge(realm)
     return response

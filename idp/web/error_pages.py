@@ -30,7 +30,17 @@ ZONE = "Europe/Amsterdam"
 # The database is locked, away, or has no connection left.
 BUSY = (OperationalError, PoolTimeout)
 # Read by programs: their errors are JSON, never a page (RFC 6749 5.2, OIDC Core 5.3.3).
-FOR_PROGRAMS = ("/token", "/userinfo", "/jwks", "/.well-known/openid-configuration", "/health/live", "/health/ready")
+FOR_PROGRAMS = (
+    "/token",
+    "/introspect",
+    "/userinfo",
+    "/session/activity",
+    "/session/status",
+    "/jwks",
+    "/.well-known/openid-configuration",
+    "/health/live",
+    "/health/ready",
+)
 
 
 def register(app: Flask) -> None:

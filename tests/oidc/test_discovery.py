@@ -75,6 +75,18 @@ def test_every_endpoint_is_where_it_says(provider: Provider, metadata: dict[str,
     assert provider.get(path).status_code == expected[name]
 
 
+@pytest.mark.parametrize(
+    "name", sorted(set(discovery.PATHS) - {"authorization_endpoint", "end_session_endpoint"}), ids=str
+)
+def test_endpoint_for_programs_answers_a_wrong_method_in_json(
+    provider: Provider, metadata: dict[str, Any], name: str
+) -> None:
+    path = urlsplit(metadata[name]).path
+    response = provider.app.test_client().put(path, base_url=provider.origin)
+    assert body(response, 405) == {"error": "invalid_request"}
+    assert response.headers["Allow"]
+
+
 # Each advertised value sees success
 
 
