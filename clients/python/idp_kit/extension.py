@@ -42,6 +42,7 @@ from idp_kit.browser_session import BrowserSession, ServerSessions
 from idp_kit.clock import Clock, SystemClock
 from idp_kit.config import KitConfig, origin
 from idp_kit.logout_receiver import LogoutReceiver
+from idp_kit.pages import NAME, problem_page
 from idp_kit.provider import Provider, ProviderFailed
 from idp_kit.reporter import Reporter
 from idp_kit.session_clock import SessionClock
@@ -52,7 +53,6 @@ from idp_kit.store import ELSEWHERE, INACTIVITY, UNREACHABLE, Kept, Login, Store
 P = ParamSpec("P")
 R = TypeVar("R")
 
-NAME = "idp_kit"
 STATIC = Path(__file__).resolve().parent / "static"
 HEADER = "X-Session-Kit"
 # How often a page near its end may make the kit ask whether somebody was active in another application.
@@ -60,7 +60,6 @@ ASKS_EVERY = timedelta(seconds=5)
 # Of a page's report, which has one number.
 MOST_BYTES = 4096
 KEEPS_FOR = timedelta(days=1)
-PLAIN = {"Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store"}
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +84,7 @@ class SessionKit:
         app.session_interface = ServerSessions(config, self.store, self._clock)
         app.extensions[NAME] = self
         app.before_request(self._settle)
-        app.register_error_handler(SignInFailed, _explain)
+        app.register_error_handler(SignInFailed, self._explain)
         app.register_blueprint(self._routes())
         app.jinja_env.globals["session_script"] = self.session_script
 
@@ -229,7 +228,9 @@ class SessionKit:
         try:
             clock = self.provider.started(login.sid)
         except ProviderFailed as failure:
-            raise SignInFailed("unreachable", str(failure)) from failure
+            failed = SignInFailed("unreachable", str(failure))
+            failed.next_path = arrival.next_path
+            raise failed from failure
         # Whoever knew the cookie before knows nothing now.
         before, key = _session().key, secrets.token_urlsafe(32)
         until = now + self.config.absolute_timeout + KEEPS_FOR
@@ -239,6 +240,11 @@ class SessionKit:
             self.store.forget(before)
         _session().become(key, Kept({}, login, clock))
         return redirect(arrival.next_path, 303)
+
+    def _explain(self, failure: SignInFailed) -> Response:
+        """What applications show that draw no page of their own for it."""
+        _log.warning("nobody was signed in: %s", str(failure).encode("unicode_escape").decode())
+        return problem_page(failure.problem, failure.next_path, self.login is not None)
 
     def _log_out(self) -> AnyResponse:
         login, ours = self.login, _session()
@@ -379,14 +385,6 @@ def _asset(name: str) -> Response:
     answer = send_from_directory(STATIC, name, max_age=3600)
     answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
-
-
-def _explain(failure: SignInFailed) -> tuple[str, int, dict[str, str]]:
-    """What applications show that draw no page of their own for it."""
-    _log.warning("nobody was signed in: %s", str(failure).encode("unicode_escape").decode())
-    login = url_for(f"{NAME}.login", _external=False)
-    text = f"Inloggen is niet gelukt. Probeer het opnieuw: {login}\nSigning in did not work. Try again: {login}\n"
-    return text, 503 if failure.problem == "unreachable" else 400, PLAIN
 
 
 def kit() -> SessionKit:

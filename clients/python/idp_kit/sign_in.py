@@ -5,7 +5,8 @@ issuer of the discovery document (OIDC Discovery 4.3), the `iss` of the response
 every claim of the ID token (`id_token`), the subject of userinfo (OIDC Core 5.3.2), and limits on outgoing calls.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,11 +33,13 @@ class SignInFailed(Exception):
     unreachable             the provider does not answer, or not as a provider does
     logged_out_here_only    the login here is over, but the provider could not be reached
     error.CODE              the provider's own word: error.access_denied, error.login_required ... (OIDC Core 3.1.2.6)
+
+    `next_path` is the page of this application that they wanted, `/` where it is not known.
     """
 
     def __init__(self, problem: str, detail: str) -> None:
         super().__init__(f"{problem}: {detail}")
-        self.problem = problem
+        self.problem, self.next_path = problem, "/"
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class SignIn:
 
         Raises SignInFailed when the provider cannot be reached.
         """
-        self._metadata()
+        with _wanting(next_path):
+            self._metadata()
         made = self._provider.client.create_authorization_url(self._config.redirect_uri)
         pending = [key for key in session if key.startswith("_state_provider_")]
         for oldest in pending[: max(0, len(pending) - MOST_PENDING + 1)]:
@@ -72,6 +76,10 @@ class SignIn:
         Raises SignInFailed for everything else.
         """
         remembered = self._claim_state(response)
+        with _wanting(remembered["next"]):
+            return self._arrive(response, remembered)
+
+    def _arrive(self, response: MultiDict[str, str], remembered: Mapping[str, Any]) -> Arrival:
         if _only(response, "iss") != self._config.issuer:
             raise SignInFailed("refused", "the response does not come from our provider (iss)")
         if "error" in response:
@@ -152,6 +160,16 @@ class SignIn:
         if userinfo.get("sub") != sub:
             raise SignInFailed("refused", "userinfo is about somebody else (sub)")
         return userinfo
+
+
+@contextmanager
+def _wanting(next_path: str) -> Iterator[None]:
+    """What fails meanwhile says which page was wanted."""
+    try:
+        yield
+    except SignInFailed as failure:
+        failure.next_path = next_path
+        raise
 
 
 def _only(response: MultiDict[str, str], name: str) -> str | None:

@@ -1,0 +1,122 @@
+"""What the kit itself shows in a browser: a page for a login that failed.
+
+The page loads nothing and has no style or script, so that no content security policy of an application breaks it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from flask import Response, request, url_for
+from markupsafe import Markup
+
+NAME = "idp_kit"
+RETRY_AFTER = timedelta(minutes=1)
+HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+PAGE = Markup("""<!doctype html>
+<html lang="{lang}">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="robots" content="noindex">
+<title>{heading}</title>
+</head>
+<body>
+<main>
+<h1>{heading}</h1>
+<p>{text}</p>
+{way_on}</main>
+</body>
+</html>
+""")
+WAY_ON = Markup('<p><a href="{address}">{words}</a></p>\n')
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is said of it in Dutch and in English: a heading, and what somebody can do."""
+
+    status: int
+    dutch: tuple[str, str]
+    english: tuple[str, str]
+
+
+_AWAY = "Inloggen kan nu even niet", "Signing in is not possible right now"
+_FAILED = "Inloggen is niet gelukt", "Signing in did not work"
+PROBLEMS: Mapping[str, Problem] = {
+    "unreachable": Problem(
+        503,
+        (_AWAY[0], "De inlogdienst antwoordt niet. Wacht een minuut en probeer het dan opnieuw."),
+        (_AWAY[1], "The sign-in service does not answer. Wait a minute, then try again."),
+    ),
+    "error.temporarily_unavailable": Problem(
+        503,
+        (_AWAY[0], "De inlogdienst heeft het druk. Wacht een minuut en probeer het dan opnieuw."),
+        (_AWAY[1], "The sign-in service is busy. Wait a minute, then try again."),
+    ),
+    "logged_out_here_only": Problem(
+        503,
+        (
+            "U bent alleen hier uitgelogd",
+            "De inlogdienst antwoordt niet. Sluit uw browser om overal uitgelogd te zijn.",
+        ),
+        (
+            "You are signed out here only",
+            "The sign-in service does not answer. Close your browser to sign out everywhere.",
+        ),
+    ),
+    "error.access_denied": Problem(
+        403,
+        ("U bent niet ingelogd", "U heeft het inloggen afgebroken, of u heeft geen toegang tot deze applicatie."),
+        ("You are not signed in", "You cancelled signing in, or you have no access to this application."),
+    ),
+    "unknown_state": Problem(
+        400,
+        (_FAILED[0], "De aanvraag is al gebruikt, verlopen of in een andere browser begonnen."),
+        (_FAILED[1], "The request was used before, has expired, or was begun in another browser."),
+    ),
+}
+OTHER = Problem(
+    400,
+    (_FAILED[0], "Probeer het opnieuw. Lukt het weer niet? Vraag dan uw beheerder om hulp."),
+    (_FAILED[1], "Try again. If it fails once more, ask your administrator for help."),
+)
+ALREADY_IN = Problem(
+    400,
+    ("U bent al ingelogd", "Dit inloggen is al gebruikt of in een ander tabblad afgerond."),
+    ("You are already signed in", "This sign-in was used before, or finished in another tab."),
+)
+
+
+def problem_page(problem: str, next_path: str, is_signed_in: bool) -> Response:
+    """Says what went wrong, in Dutch unless the browser prefers English, and leads to another try or onward.
+
+    `next_path` is a path of this application.
+    """
+    is_already_in = problem == "unknown_state" and is_signed_in
+    found = ALREADY_IN if is_already_in else PROBLEMS.get(problem, OTHER)
+    lang = request.accept_languages.best_match(("nl", "en"), "nl")
+    heading, text = found.dutch if lang == "nl" else found.english
+    way_on = Markup("")
+    if is_already_in:
+        way_on = WAY_ON.format(address="/", words="Verder" if lang == "nl" else "Continue")
+    elif problem != "logged_out_here_only":
+        words = "Probeer het opnieuw" if lang == "nl" else "Try again"
+        way_on = WAY_ON.format(address=login_address(next_path), words=words)
+    page = PAGE.format(lang=lang, heading=heading, text=text, way_on=way_on)
+    answer = Response(page, found.status, HEADERS, mimetype="text/html")
+    if found.status == 503:
+        answer.headers["Retry-After"] = str(int(RETRY_AFTER.total_seconds()))
+    return answer
+
+
+def login_address(next_path: str) -> str:
+    """Where somebody logs in who wants that page."""
+    return url_for(f"{NAME}.login") if next_path == "/" else url_for(f"{NAME}.login", next=next_path)
