@@ -17,6 +17,7 @@ from idp.kernel.clock import Clock
 from idp_kit import KitConfig, Login, SessionKit, SignInFailed, Store
 from idp_kit.config import origin
 from idp_kit.extension import local_path
+from idp_kit.pages import login_address
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,9 @@ PAGE_PROBLEMS: Mapping[int, Problem] = {
 }
 SERVER_PROBLEM = Problem(500, "Er ging iets mis", "Probeer het opnieuw, of ga naar de beginpagina.", False)
 
+PageAnswer = tuple[str, int, dict[str, str]]
+RETRY_AFTER = "60"  # seconds
+
 LEVELS = {"1": "alleen wachtwoord", "2": "wachtwoord en code", "3": "wachtwoord en code uit een app"}
 METHODS = {
     "pwd": "wachtwoord",
@@ -157,22 +161,25 @@ def create_relying_party(
         return jsonify(signed_in=True, claims=kit.login.claims, userinfo=kit.login.userinfo)
 
     @app.errorhandler(SignInFailed)
-    def explain(failure: SignInFailed) -> tuple[str, int]:
+    def explain(failure: SignInFailed) -> PageAnswer:
         app.logger.warning("%s: nobody was signed in: %s", config.name, str(failure).encode("unicode_escape").decode())
         if failure.problem == "unknown_state" and kit.login is not None:
             return _problem_page(PROBLEMS["already_signed_in"])
-        return _problem_page(PROBLEMS.get(failure.problem, OTHER_ERROR))
+        return _problem_page(PROBLEMS.get(failure.problem, OTHER_ERROR), next_path=failure.next_path)
 
     @app.errorhandler(HTTPException)
-    def explain_http(error: HTTPException) -> tuple[str, int]:
+    def explain_http(error: HTTPException) -> PageAnswer:
         status = error.code or 500
         return _problem_page(PAGE_PROBLEMS.get(status, SERVER_PROBLEM), status)
 
     return app
 
 
-def _problem_page(problem: Problem, status: int | None = None) -> tuple[str, int]:
-    return render_template("problem.html", problem=problem), status or problem.status
+def _problem_page(problem: Problem, status: int | None = None, next_path: str = "/") -> PageAnswer:
+    """`next_path` is where another login leads."""
+    said = status or problem.status
+    page = render_template("problem.html", problem=problem, login=login_address(next_path))
+    return page, said, {"Retry-After": RETRY_AFTER} if said == 503 else {}
 
 
 @dataclass(frozen=True)

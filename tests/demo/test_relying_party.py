@@ -242,9 +242,10 @@ def silent_provider(provider: HostileProvider, config: RelyingPartyConfig, clock
 
 
 def test_provider_that_is_down_yields_a_page_that_says_so(silent_provider: FlaskClient) -> None:
-    page = silent_provider.get("/login")
-    assert page.status_code == 503
+    page = silent_provider.get("/login", query_string={"next": "/?page=2"})
+    assert page.status_code == 503 and page.headers["Retry-After"] == "60"
     assert "De inlogdienst antwoordt niet" in page.text
+    assert 'href="/login?next=/?page%3D2">Opnieuw inloggen</a>' in page.text
 
 
 def test_provider_that_comes_up_later_is_found(
