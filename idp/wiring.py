@@ -35,6 +35,7 @@ from idp.oidc.introspection import Introspection
 from idp.oidc.keys import Keys
 from idp.oidc.provider import Provider
 from idp.oidc.refresh_token import RefreshTokens
+from idp.oidc.revocation import Revocation
 from idp.oidc.session_activity import SessionActivity
 from idp.oidc.token_issuer import TokenIssuer, TokenLifetimes
 from idp.oidc.userinfo import Userinfo
@@ -67,6 +68,7 @@ class Services:
     identification: Identification
     provider: Provider
     introspection: Introspection
+    revocation: Revocation
     session_activity: SessionActivity
     userinfo: Userinfo
     flow: Flow
@@ -146,6 +148,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         identification=identification,
         provider=provider,
         introspection=Introspection(units, clock, trail, access_tokens, refresh_tokens, settings.issuer),
+        revocation=Revocation(units, trail, access_tokens, refresh_tokens),
         session_activity=SessionActivity(units, clock, trail, sessions, access_tokens),
         userinfo=Userinfo(access_tokens),
         flow=flow,

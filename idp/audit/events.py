@@ -206,6 +206,14 @@ class TokensIssued(Event):
 
 
 @dataclass(frozen=True)
+class TokenRevoked(Event):
+    """A client gave a token back; with a refresh token (`kind`) goes everything of its authorization."""
+
+    kind: str
+    grant_id: str
+
+
+@dataclass(frozen=True)
 class TokenRequestRefused(Event):
     """The token endpoint, or another that servers of clients call, answered with an error."""
 

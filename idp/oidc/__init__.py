@@ -11,6 +11,7 @@ client_endpoint.py        what the servers of clients call: reading, authenticat
 access_token.py           access tokens when they come back: opaque or JWT, one statement decides
 session_activity.py       /session/activity and /session/status: applications take part in the 30-minute clock
 introspection.py          what a token is worth at this instant
+revocation.py             a client gives a token back
 provider.py               Authlib assembled: client authentication and grants
 token_issuer.py           TOKENS ARE MINTED HERE: id_token, access_token, refresh_token
 models.py                 codes, tokens, refresh families and keys in the database

@@ -10,12 +10,14 @@ What a JWT says about its own end is for others.
 import re
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.models import Account
 from idp.kernel.clock import Clock
 from idp.kernel.errors import ProtocolError
 from idp.kernel.secrets import hash_secret
+from idp.oidc.authorization_code import Revoked
 from idp.oidc.keys import Keys
 from idp.oidc.models import AccessToken
 from idp.sessions import idle
@@ -87,7 +89,7 @@ class AccessTokens:
 
     def find(self, presented: str) -> LiveAccessToken | None:
         """What the token stands for; None from the very instant at which it or its session is over."""
-        key = self._key_of(presented)
+        key = self.key_of(presented)
         if key is None:
             return None
         with self._units.reading() as unit:
@@ -106,7 +108,21 @@ class AccessTokens:
             ).one_or_none()
             return None if found is None else LiveAccessToken(*found)
 
-    def _key_of(self, presented: str) -> bytes | None:
+    def revoke(self, unit: Unit, key: bytes, client_id: str) -> Revoked | None:
+        """The token of this key has ended, if it is this client's; None when there is none."""
+        columns = AccessToken.grant_id, AccessToken.client_id
+        ended = unit.execute(
+            update(AccessToken)
+            .where(AccessToken.token_hash == key, AccessToken.client_id == client_id, AccessToken.revoked_at.is_(None))
+            .values(revoked_at=self._clock.now())
+            .returning(*columns)
+            .execution_options(synchronize_session=False)
+        ).one_or_none()
+        found = ended or unit.execute(select(*columns).where(AccessToken.token_hash == key)).one_or_none()
+        return None if found is None else Revoked(found.grant_id, found.client_id, is_news=ended is not None)
+
+    def key_of(self, presented: str) -> bytes | None:
+        """The key of its row, by its form alone; None for what is no access token of ours."""
         if OPAQUE.fullmatch(presented):
             return hash_secret(presented)
         claims = self._keys.verified_access_token(presented, self._issuer)

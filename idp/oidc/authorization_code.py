@@ -130,13 +130,27 @@ class AuthorizationCodes:
         )
 
 
-def revoke_grant(unit: Unit, grant_id: str, because: str, now: datetime) -> None:
-    """Nothing that came from this authorization works any more. The session goes on."""
+@dataclass(frozen=True)
+class Revoked:
+    """A token that works no more: whose it is, and whether that is news. One of another client is left as it is."""
+
+    grant_id: str
+    client_id: str
+    is_news: bool
+
+
+def revoke_grant(unit: Unit, grant_id: str, because: str, now: datetime) -> bool:
+    """Nothing that came from this authorization works any more. The session goes on. True when something did work."""
     # The family first: when it is being used at this moment, this waits for that use to be committed, and the statement
     # after it sees the access token that came of it.
+    has_ended = False
     for model in (RefreshFamily, AccessToken):
         statement = update(model).where(model.grant_id == grant_id, model.revoked_at.is_(None))
         values: dict[str, Any] = {"revoked_at": now}
         if model is RefreshFamily:
             values["revoked_because"] = because
-        unit.execute(statement.values(values).execution_options(synchronize_session=False))
+        ended = unit.execute(
+            statement.values(values).returning(model.grant_id).execution_options(synchronize_session=False)
+        )
+        has_ended = bool(ended.all()) or has_ended
+    return has_ended

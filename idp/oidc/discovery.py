@@ -12,6 +12,7 @@ PATHS = {
     "userinfo_endpoint": "/userinfo",
     "jwks_uri": "/jwks",
     "introspection_endpoint": "/introspect",
+    "revocation_endpoint": "/revoke",
     "end_session_endpoint": "/end_session",
     # Our own extension: docs/relying-applications.md.
     "session_activity_endpoint": "/session/activity",
@@ -34,6 +35,7 @@ def metadata(issuer: str, highest_level: int) -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": [
             method for method in clients.AUTHENTICATION_METHODS if method != "none"
         ],
+        "revocation_endpoint_auth_methods_supported": list(clients.AUTHENTICATION_METHODS),
         "code_challenge_methods_supported": ["S256"],
         "scopes_supported": list(clients.SCOPES),
         "claims_supported": list(dict.fromkeys((*ID_TOKEN_CLAIMS, *claims.SUPPORTED))),

@@ -19,7 +19,7 @@ from idp.audit.events import RefreshTokenReused
 from idp.audit.trail import Trail
 from idp.kernel.clock import Clock
 from idp.kernel.secrets import DerivedKeys, hash_secret, is_same, random_identifier
-from idp.oidc.authorization_code import Grant, revoke_grant
+from idp.oidc.authorization_code import Grant, Revoked, revoke_grant
 from idp.oidc.models import RefreshFamily
 from idp.sessions import idle
 from idp.sessions.models import Session
@@ -99,6 +99,23 @@ class RefreshTokens:
         if used is not None:
             return Refreshed(_grant(used), self._token(handle, generation + 1 if rotates else generation))
         return self._used_before(unit, unit.scalars(select(family).where(*mine)).one_or_none(), handle, generation, now)
+
+    def revoke(self, unit: Unit, token: str, client_id: str) -> Revoked | None:
+        """The family of this token has ended, of whatever generation the token is, if it is this client's.
+
+        None when the token is none of ours.
+        """
+        presented = self._read(token)
+        if presented is None:
+            return None
+        columns = select(RefreshFamily.grant_id, RefreshFamily.client_id)
+        family = unit.execute(columns.where(RefreshFamily.handle_hash == hash_secret(presented[0]))).one_or_none()
+        if family is None:
+            return None
+        # Families never change hands, so reading the owner first decides nothing that could be different by now.
+        is_mine = family.client_id == client_id
+        is_news = is_mine and revoke_grant(unit, family.grant_id, "revoked", self._clock.now())
+        return Revoked(family.grant_id, family.client_id, is_news)
 
     def find_live(self, unit: Unit, token: str) -> LiveRefreshToken | None:
         """What the token stands for, if using it now would yield tokens; it is not used."""

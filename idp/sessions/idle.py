@@ -25,6 +25,7 @@ tests/sessions/test_every_route_and_the_clock.py, which calls every route of the
     GET   /session/status                   no
     POST  /session/status                   no
     POST  /introspect                       no
+    POST  /revoke                           no
     GET   /userinfo                         no
     POST  /userinfo                         no
     GET   /jwks                             no

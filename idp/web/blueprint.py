@@ -22,6 +22,7 @@ ROUTES = (
     ("/authorize", "authorize_post", authorize.authorize_post, ("POST",)),
     ("/token", "token", token.token, ("POST",)),
     ("/introspect", "introspect", token.introspect, ("POST",)),
+    ("/revoke", "revoke", token.revoke, ("POST",)),
     ("/session/activity", "session_activity", session_activity.activity, ("POST",)),
     ("/session/status", "session_status", session_activity.status, ("GET", "POST")),
     ("/userinfo", "userinfo", userinfo.userinfo, ("GET", "POST")),

@@ -33,6 +33,7 @@ BUSY = (OperationalError, PoolTimeout)
 FOR_PROGRAMS = (
     "/token",
     "/introspect",
+    "/revoke",
     "/userinfo",
     "/session/activity",
     "/session/status",

@@ -1,4 +1,4 @@
-"""The token endpoint (RFC 6749 3.2) and the introspection endpoint (RFC 7662 2)."""
+"""The endpoints for tokens: token (RFC 6749 3.2), introspection (RFC 7662 2) and revocation (RFC 7009 2)."""
 
 from flask import Response
 
@@ -14,3 +14,8 @@ def token() -> Response:
 def introspect() -> Response:
     """POST only; decided in `oidc.introspection`."""
     return answered(use_cases().introspection.respond(client_request()))
+
+
+def revoke() -> Response:
+    """POST only; decided in `oidc.revocation`."""
+    return answered(use_cases().revocation.respond(client_request()))

@@ -11,6 +11,7 @@ from idp.kernel.secrets import DerivedKeys
 from idp.oidc.introspection import Introspection
 from idp.oidc.keys import Keys
 from idp.oidc.provider import Provider
+from idp.oidc.revocation import Revocation
 from idp.oidc.session_activity import SessionActivity
 from idp.oidc.userinfo import Userinfo
 from idp.settings import Settings
@@ -41,6 +42,8 @@ class UseCases(Protocol):
     def provider(self) -> Provider: ...
     @property
     def introspection(self) -> Introspection: ...
+    @property
+    def revocation(self) -> Revocation: ...
     @property
     def session_activity(self) -> SessionActivity: ...
     @property

@@ -291,6 +291,16 @@ CALLS = [
     ),
     *(
         Call(
+            "POST /revoke",
+            f"a token that is none, by {kind}",
+            "no",
+            lambda c, k=kind: c.post("/revoke", c.basic(k), token="x"),  # type: ignore[misc]
+            kinds=(kind,),
+        )
+        for kind in KINDS
+    ),
+    *(
+        Call(
             "POST /introspect",
             f"{token} of {kind}",
             "no",
