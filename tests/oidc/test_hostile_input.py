@@ -177,6 +177,25 @@ def test_token_request(
 
 
 @SETTINGS
+@given(
+    changes=_changes((*TOKEN, "token", "token_type_hint", "sid", "last_activity_at")),
+    raw=st.booleans(),
+    path=st.sampled_from(["/introspect", "/revoke", "/session/activity", "/session/status"]),
+)
+def test_request_of_a_client_about_its_tokens_and_sessions(
+    provider: Provider, target: RelyingParty, changes: list[tuple[bytes, bytes]], raw: bool, path: str
+) -> None:
+    content = _encoded({"token": "a.0.b", "sid": "s", "last_activity_at": "0"}, changes, raw)
+    response = provider.post(path, content, {"Authorization": basic(target.client_id, target.secret)})
+    _is_json(response)
+    assert response.status_code in (200, 400, 401)
+    if response.status_code == 200:
+        assert response.get_json() in ({}, {"active": False})
+    else:
+        assert (response.status_code == 401) == (response.get_json()["error"] == "invalid_client")
+
+
+@SETTINGS
 @given(authorization=VALUE, scheme=st.sampled_from([b"Basic ", b"Bearer ", b"", b"basic\t"]), content=VALUE)
 def test_authorization_header(provider: Provider, authorization: bytes, scheme: bytes, content: bytes) -> None:
     value = (scheme + authorization).replace(b"\r", b"").replace(b"\n", b"").decode("latin-1")
