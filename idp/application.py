@@ -12,7 +12,7 @@ from idp.kernel.resources import folder
 from idp.settings import Settings
 from idp.store.engine import db, engine_options, set_up_connections
 from idp.web import error_pages, headers, request_log
-from idp.web.blueprint import blueprint
+from idp.web.blueprint import at_the_root, blueprint
 from idp.web.pages import FRAME_KEY, FrameOrganization, init_pages
 from idp.web.texts import DEFAULT_LANGUAGE_KEY
 from idp.wiring import build, clock_for
@@ -58,6 +58,7 @@ def assemble(settings: Settings, clock: Clock | None) -> Flask:
     app.extensions["idp"] = build(settings, db.session, clock)
     init_pages(app, settings.issuer_path or None)
     app.register_blueprint(blueprint(), url_prefix=settings.issuer_path or None)
+    app.register_blueprint(at_the_root(settings.issuer_path))
     error_pages.register(app)
     request_log.register(app, settings)
     app.after_request(headers.set_headers)

@@ -165,8 +165,9 @@ def test_migrations_let_no_database_tell_the_time() -> None:
 
 
 def test_every_route_has_an_owner(app: Flask) -> None:
-    """A route is in the table of `web/blueprint.py`, or serves the static files."""
-    owned = {f"idp.{endpoint}" for _, endpoint, _, _ in ROUTES} | {"static_files.serve"}
+    """A route is in the table of `web/blueprint.py`, stands at the root for RFC 8414, or serves the static files."""
+    others = {"idp_root.oauth_authorization_server", "static_files.serve"}
+    owned = {f"idp.{endpoint}" for _, endpoint, _, _ in ROUTES} | others
     assert {rule.endpoint for rule in app.url_map.iter_rules()} == owned
 
 

@@ -30,6 +30,7 @@ tests/sessions/test_every_route_and_the_clock.py, which calls every route of the
     POST  /userinfo                         no
     GET   /jwks                             no
     GET   /.well-known/openid-configuration no
+    GET   /.well-known/oauth-authorization-server  no
     GET   /t/<org_code>/theme.<digest>.css  no
     GET   /t/<org_code>/logo-<any(light,dark):variant>.<digest>.png  no
     GET   /static/<hashed_name>             no

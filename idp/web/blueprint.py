@@ -8,6 +8,7 @@ from idp.web import (
     authorize,
     discovery,
     end_session,
+    error_pages,
     health,
     home,
     session_activity,
@@ -56,6 +57,15 @@ def blueprint() -> Blueprint:
     for path, endpoint, view, methods in ROUTES:
         # Only for the home page below a path, which is found without its slash too: nothing here ever redirects.
         result.add_url_rule(path, endpoint, view, methods=list(methods), strict_slashes=path != "/")
+    return result
+
+
+def at_the_root(issuer_path: str) -> Blueprint:
+    """The one route that does not stand below the path of the issuer: the path stands below it (RFC 8414 3.1)."""
+    result = Blueprint("idp_root", __name__)
+    result.add_url_rule(
+        error_pages.OAUTH_METADATA + issuer_path, "oauth_authorization_server", discovery.openid_configuration
+    )
     return result
 
 

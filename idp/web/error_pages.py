@@ -42,6 +42,8 @@ FOR_PROGRAMS = (
     "/health/live",
     "/health/ready",
 )
+# RFC 8414 3.1.
+OAUTH_METADATA = "/.well-known/oauth-authorization-server"
 
 
 def register(app: Flask) -> None:
@@ -131,7 +133,8 @@ def unexpected(error: Exception) -> Response:
 
 
 def _is_for_programs() -> bool:
-    return request.path.removeprefix(use_cases().settings.issuer_path) in FOR_PROGRAMS
+    path = use_cases().settings.issuer_path
+    return request.path.removeprefix(path) in FOR_PROGRAMS or request.path == OAUTH_METADATA + path
 
 
 def _for_program(error: str, status: int) -> Response:

@@ -69,7 +69,19 @@ def test_configuration_stands_below_the_issuer_and_nowhere_else(below: Provider)
 def test_every_route_stands_below_the_path(below: Provider) -> None:
     rules = [rule.rule for rule in below.app.url_map.iter_rules()]
     assert len(rules) > 15
-    assert all(rule.startswith(below.path + "/") for rule in rules)
+    outside = [rule for rule in rules if not rule.startswith(below.path + "/")]
+    assert outside == [f"/.well-known/oauth-authorization-server{below.path}"]
+
+
+def test_oauth_metadata_stand_between_host_and_path_and_say_the_same(below: Provider) -> None:
+    root = below.app.test_client()
+    address = f"/.well-known/oauth-authorization-server{below.path}"
+    response = root.get(address, base_url=below.origin)
+    assert body(response) == body(below.get("/.well-known/openid-configuration"))
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert body(root.post(address, base_url=below.origin), 405) == {"error": "invalid_request"}
+    for wrong in ("/.well-known/oauth-authorization-server", f"{below.path}/.well-known/oauth-authorization-server"):
+        assert root.get(wrong, base_url=below.origin).status_code == 404
 
 
 def test_whole_journey_stays_below_the_path(below: Provider) -> None:

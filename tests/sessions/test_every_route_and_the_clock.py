@@ -217,7 +217,15 @@ def hinted(caller: Caller) -> Page:
 
 
 AUTHORIZE, TOKEN, SHOWN = "GET /authorize", "POST /token", f"GET {SHOW}"
-SILENT = ("/jwks", "/.well-known/openid-configuration", "/health/live", "/health/ready", "/", "/signed_out")
+SILENT = (
+    "/jwks",
+    "/.well-known/openid-configuration",
+    "/.well-known/oauth-authorization-server",
+    "/health/live",
+    "/health/ready",
+    "/",
+    "/signed_out",
+)
 FILES = (
     "/t/<org_code>/theme.<digest>.css",
     "/t/<org_code>/logo-<any(light,dark):variant>.<digest>.png",

@@ -18,7 +18,7 @@ ALWAYS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Strict-Transport-Security": "max-age=31536000",
 }
-MAY_BE_KEPT = ("/jwks", "/.well-known/openid-configuration")
+MAY_BE_KEPT = ("/jwks", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
 
 
 @pytest.fixture
