@@ -1,8 +1,9 @@
-"""The page that the kit shows when a login fails, for applications that draw none."""
+"""The page that the kit shows when a login fails and an application draws none, and what it adds to other pages."""
 
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from html.parser import HTMLParser
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,6 +12,7 @@ from flask import Response
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from idp.kernel.clock import FixedClock
 from idp_kit import SessionKit
 from tests.demo.hostile_provider import HostileProvider, consent_at
 from tests.kit.conftest import MakeKit, come_back
@@ -150,3 +152,13 @@ def test_logging_out_while_the_provider_is_away_says_that_it_is_here_only(
     is_calm(answer)
     assert answer.status_code == 503 and heading(answer) == "U bent alleen hier uitgelogd"
     assert Elements(answer.text).links == [], "a way to log in is none to log out"
+
+
+def test_page_of_somebody_who_is_signed_in_loads_itself_again_just_after_the_known_end(
+    browser: FlaskClient, stranger: FlaskClient, clock: FixedClock
+) -> None:
+    for passed, left in ((0, 1801), (600, 1201), (1199, 2)):
+        clock.move(timedelta(seconds=passed))
+        page = browser.get("/page").text
+        assert f'<noscript><meta http-equiv="refresh" content="{left}"></noscript>' in page
+    assert stranger.get("/page").text == "<head></head>"

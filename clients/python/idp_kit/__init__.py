@@ -3,7 +3,7 @@
     extension.py         SessionKit: routes, who is signed in, `login_required`
     config.py            KitConfig
     sign_in.py           the code flow: Authlib's client, and every check that Authlib leaves out
-    pages.py             the page for a login that failed
+    pages.py             the page for a login that failed, and what stands in the head of other pages
     provider.py          metadata, keys, session status and activity at the provider
     signed.py            signatures and claims that all tokens share; id_token.py and logout_token.py: the rest
     logout_receiver.py   back-channel and front-channel logout

@@ -34,7 +34,7 @@ from flask import (
     session,
     url_for,
 )
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -42,7 +42,7 @@ from idp_kit.browser_session import BrowserSession, ServerSessions
 from idp_kit.clock import Clock, SystemClock
 from idp_kit.config import KitConfig, origin
 from idp_kit.logout_receiver import LogoutReceiver
-from idp_kit.pages import NAME, problem_page
+from idp_kit.pages import NAME, head, problem_page
 from idp_kit.provider import Provider, ProviderFailed
 from idp_kit.reporter import Reporter
 from idp_kit.session_clock import SessionClock
@@ -134,11 +134,13 @@ class SessionKit:
         return state is not None and request.args.get("state") == state
 
     def session_script(self, lang: str = "nl", logout_form: str = "logout") -> Markup:
-        """What a page for people who are signed in carries in its head: the script that warns them before the end.
-        `logout_form` is the `id` of the form that logs out."""
-        if self.login is None:
+        """What a page for people who are signed in carries in its head: the script that warns them before the end, and
+        what makes browsers without scripts load the page again just after it. `logout_form` is the `id` of the form
+        that logs out."""
+        kept = _session().kept
+        if kept is None or kept.login is None or kept.clock is None:
             return Markup("")
-        data = {
+        settings = {
             "status": url_for(f"{NAME}.status"),
             "activity": url_for(f"{NAME}.activity"),
             "logout": self.config.signed_out_path,
@@ -146,10 +148,8 @@ class SessionKit:
             "signed-out": self.config.signed_out_path,
             "lang": lang,
         }
-        attributes = " ".join(f'data-{name}="{escape(value)}"' for name, value in data.items())
-        source = url_for(f"{NAME}.asset", name="session.js")
-        # What it is made of is escaped or made here.
-        return Markup(f'<script src="{source}" defer {attributes}></script>')  # noqa: S704
+        left = kept.clock.times.ends_at - self._clock.now()
+        return head(url_for(f"{NAME}.asset", name="session.js"), settings, left)
 
     def close(self) -> None:
         """No thread and no connection of the kit is left."""

@@ -1,8 +1,10 @@
-"""What the kit itself shows in a browser: a page for a login that failed.
+"""What the kit itself shows in a browser: a page for a login that failed, and what stands in the head of other pages.
 
-The page loads nothing and has no style or script, so that no content security policy of an application breaks it.
+The page of a login that failed loads nothing and has no style or script, so that no content security policy of an
+application breaks it.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +14,8 @@ from markupsafe import Markup
 
 NAME = "idp_kit"
 RETRY_AFTER = timedelta(minutes=1)
+# So that the deadline has surely passed when a page is loaded again.
+AFTER_THE_END = timedelta(seconds=1)
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -120,3 +124,12 @@ def problem_page(problem: str, next_path: str, is_signed_in: bool) -> Response:
 def login_address(next_path: str) -> str:
     """Where somebody logs in who wants that page."""
     return url_for(f"{NAME}.login") if next_path == "/" else url_for(f"{NAME}.login", next=next_path)
+
+
+def head(source: str, settings: Mapping[str, str], left: timedelta) -> Markup:
+    """The script that warns; a browser that runs none loads the page again just after the end, when the server says
+    what is so. That is no activity: browsers mark it as something that nobody did."""
+    attributes = Markup(" ").join(Markup('data-{}="{}"').format(name, value) for name, value in settings.items())
+    script = Markup('<script src="{}" defer {}></script>').format(source, attributes)
+    seconds = math.ceil((max(left, timedelta(0)) + AFTER_THE_END).total_seconds())
+    return script + Markup('<noscript><meta http-equiv="refresh" content="{}"></noscript>').format(seconds)
