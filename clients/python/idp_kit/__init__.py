@@ -3,7 +3,8 @@
     extension.py         SessionKit: routes, who is signed in, `login_required`
     config.py            KitConfig
     sign_in.py           the code flow: Authlib's client, and every check that Authlib leaves out
-    pages.py             the page for a login that failed, and what stands in the head of other pages
+    incoming.py          what a request says: made by a person, by our page, and what stands in it
+    pages.py             the page for a login that failed, what stands in the head of others, what their script is told
     provider.py          metadata, keys, session status and activity at the provider
     signed.py            signatures and claims that all tokens share; id_token.py and logout_token.py: the rest
     logout_receiver.py   back-channel and front-channel logout

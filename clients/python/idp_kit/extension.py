@@ -12,37 +12,22 @@ provider's word keeps somebody signed in; no answer means no.
 
 import hmac
 import logging
-import math
 import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
-from pathlib import Path
 from typing import ParamSpec, TypeVar, cast
-from urllib.parse import urlsplit
 
-from flask import (
-    Blueprint,
-    Flask,
-    Response,
-    abort,
-    current_app,
-    jsonify,
-    redirect,
-    request,
-    send_from_directory,
-    session,
-    url_for,
-)
+from flask import Blueprint, Flask, Response, abort, current_app, jsonify, redirect, request, session, url_for
 from markupsafe import Markup
-from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.wrappers import Response as AnyResponse
 
 from idp_kit.browser_session import BrowserSession, ServerSessions
 from idp_kit.clock import Clock, SystemClock
-from idp_kit.config import KitConfig, origin
+from idp_kit.config import KitConfig
+from idp_kit.incoming import idle_seconds, is_opened_by_a_person, is_our_page, local_path
 from idp_kit.logout_receiver import LogoutReceiver
-from idp_kit.pages import NAME, head, problem_page
+from idp_kit.pages import NAME, asset, head, problem_page, time_left
 from idp_kit.provider import Provider, ProviderFailed
 from idp_kit.reporter import Reporter
 from idp_kit.session_clock import SessionClock
@@ -53,12 +38,6 @@ from idp_kit.store import ELSEWHERE, INACTIVITY, UNREACHABLE, Kept, Login, Store
 P = ParamSpec("P")
 R = TypeVar("R")
 
-STATIC = Path(__file__).resolve().parent / "static"
-HEADER = "X-Session-Kit"
-# How often a page near its end may make the kit ask whether somebody was active in another application.
-ASKS_EVERY = timedelta(seconds=5)
-# Of a page's report, which has one number.
-MOST_BYTES = 4096
 KEEPS_FOR = timedelta(days=1)
 
 _log = logging.getLogger(__name__)
@@ -163,7 +142,7 @@ class SessionKit:
         kept = _session().kept
         if kept is None or kept.login is None or _is_static():
             return
-        if self._live_clock() is not None and _is_opened_by_a_person():
+        if self._live_clock() is not None and is_opened_by_a_person():
             self._seen(timedelta(0), wait=False)
 
     def _live_clock(self) -> SessionClock | None:
@@ -212,7 +191,7 @@ class SessionKit:
         routes.add_url_rule(config.logout_path, "logout", self._log_out, methods=["POST"])
         routes.add_url_rule(f"{config.prefix}/status", "status", self._status)
         routes.add_url_rule(f"{config.prefix}/activity", "activity", self._activity, methods=["POST"])
-        routes.add_url_rule(f"{config.prefix}/<any('session.js', 'session.css'):name>", "asset", _asset)
+        routes.add_url_rule(f"{config.prefix}/<any('session.js', 'session.css'):name>", "asset", asset)
         back, front = self._receiver.backchannel, self._receiver.frontchannel
         routes.add_url_rule(f"{config.prefix}/backchannel-logout", "backchannel", back, methods=["POST"])
         if config.front_channel_logout:
@@ -262,7 +241,7 @@ class SessionKit:
 
     def _status(self) -> Response:
         clock, now = self._live_clock(), self._clock.now()
-        if clock is not None and self.login is not None and self._may_be_out_of_date(clock):
+        if clock is not None and self.login is not None and clock.may_be_out_of_date(now):
             try:
                 times = self.provider.status(self.login.sid)
             except ProviderFailed:
@@ -275,18 +254,12 @@ class SessionKit:
                 clock = self._look_again(
                     self.store.change_clock(self.login.sid, lambda before: before.with_times(learned))
                 )
-        return self._time_left(clock)
-
-    def _may_be_out_of_date(self, clock: SessionClock) -> bool:
-        """Somebody would be warned now, and may have been active in another application since we asked."""
-        now = self._clock.now()
-        is_near = clock.times.ends_at - now <= clock.warn_before + min(ASKS_EVERY, clock.interval)
-        return is_near and now - clock.times.asked_at >= min(ASKS_EVERY, clock.interval)
+        return time_left(clock, self._clock.now())
 
     def _activity(self) -> Response:
-        if not self._is_our_page():
+        if not is_our_page(self.config):
             abort(403)
-        idle = _idle_seconds()
+        idle = idle_seconds()
         if idle is None:
             refused = jsonify(error="invalid_request", error_description="idle_seconds must be a number")
             refused.status_code = 400
@@ -295,66 +268,7 @@ class SessionKit:
         if clock is not None:
             longest = clock.times.idle_timeout.total_seconds()
             clock = self._seen(timedelta(seconds=min(max(idle, 0), longest)), wait=True)
-        return self._time_left(clock, is_report=True)
-
-    def _is_our_page(self) -> bool:
-        """The request was made by a script of a page of this application: others cannot set the header, nor hide where
-        they are from."""
-        fetched_from = request.headers.get("Sec-Fetch-Site", "same-origin")
-        return (
-            request.headers.get(HEADER) == "1"
-            and request.headers.get("Origin") == origin(self.config.base_url)
-            and fetched_from == "same-origin"
-        )
-
-    def _time_left(self, clock: SessionClock | None, is_report: bool = False) -> Response:
-        if clock is None:
-            answer = jsonify(signed_in=False, expires_in=None, warn_before=0)
-        else:
-            # Down: what a page counts from this is never later than the truth. At 0 it asks again.
-            left = math.floor((clock.times.ends_at - self._clock.now()).total_seconds())
-            warn_before = max(1, int(clock.warn_before.total_seconds()))
-            more = _more_about(clock, is_report)
-            answer = jsonify(signed_in=True, expires_in=max(0, left), warn_before=warn_before, **more)
-        answer.headers["Cache-Control"] = "no-store"
-        return answer
-
-
-def _more_about(clock: SessionClock, is_report: bool) -> dict[str, bool]:
-    """What a page says beside its warning, where it is so: that the provider has not heard of the report yet, and that
-    no activity moves the end."""
-    more: dict[str, bool] = {}
-    if is_report and clock.is_pending:
-        more["reported"] = False
-    if clock.is_at_limit:
-        more["at_limit"] = True
-    return more
-
-
-def local_path(wanted: str) -> str:
-    """The path with query when it leads to a page of this application, else `/`: no open redirect.
-
-    Browsers read a backslash as a slash and drop control characters, so `/\\host` and `/<tab>/host` would lead away.
-    """
-    try:
-        parts = urlsplit(wanted)
-    except ValueError:
-        return "/"
-    harmless = wanted.isprintable() and "\\" not in wanted and not parts.scheme and not parts.netloc
-    return wanted if harmless and wanted.startswith("/") and not wanted.startswith("//") else "/"
-
-
-def _idle_seconds() -> int | float | None:
-    """The number in the report of a page, which may be below zero and very large; None when there is none."""
-    request.max_content_length = MOST_BYTES
-    try:
-        report = request.get_json(silent=True)
-    except (RecursionError, RequestEntityTooLarge):
-        return None
-    idle = report.get("idle_seconds") if isinstance(report, dict) else None
-    if isinstance(idle, float):
-        return idle if math.isfinite(idle) else None
-    return idle if isinstance(idle, int) and not isinstance(idle, bool) else None
+        return time_left(clock, self._clock.now(), is_report=True)
 
 
 def _session() -> BrowserSession:
@@ -368,23 +282,6 @@ def _is_static() -> bool:
 
 
 _OF_NOBODY = {f"{NAME}.{name}" for name in ("asset", "status", "activity", "backchannel", "frontchannel")}
-
-
-def _is_opened_by_a_person() -> bool:
-    """A page was opened in a tab because somebody clicked, typed or submitted: browsers say so themselves (Fetch
-    Metadata). Scripts, images, frames, polling and pages that load themselves again say something else."""
-    headers = request.headers
-    return (
-        headers.get("Sec-Fetch-Mode") == "navigate"
-        and headers.get("Sec-Fetch-Dest") == "document"
-        and headers.get("Sec-Fetch-User") == "?1"
-    )
-
-
-def _asset(name: str) -> Response:
-    answer = send_from_directory(STATIC, name, max_age=3600)
-    answer.headers["X-Content-Type-Options"] = "nosniff"
-    return answer
 
 
 def kit() -> SessionKit:

@@ -1,4 +1,5 @@
-"""What the kit itself shows in a browser: a page for a login that failed, and what stands in the head of other pages.
+"""What the kit itself shows in a browser: a page for a login that failed, what stands in the head of other pages,
+and what their script is told.
 
 The page of a login that failed loads nothing and has no style or script, so that no content security policy of an
 application breaks it.
@@ -7,12 +8,16 @@ application breaks it.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from pathlib import Path
 
-from flask import Response, request, url_for
+from flask import Response, jsonify, request, send_from_directory, url_for
 from markupsafe import Markup
 
+from idp_kit.session_clock import SessionClock
+
 NAME = "idp_kit"
+STATIC = Path(__file__).resolve().parent / "static"
 RETRY_AFTER = timedelta(minutes=1)
 # So that the deadline has surely passed when a page is loaded again.
 AFTER_THE_END = timedelta(seconds=1)
@@ -128,8 +133,40 @@ def login_address(next_path: str) -> str:
 
 def head(source: str, settings: Mapping[str, str], left: timedelta) -> Markup:
     """The script that warns; a browser that runs none loads the page again just after the end, when the server says
-    what is so. That is no activity: browsers mark it as something that nobody did."""
+    what is so. That is no activity: browsers say that nobody did it, unless somebody pressed something just before."""
     attributes = Markup(" ").join(Markup('data-{}="{}"').format(name, value) for name, value in settings.items())
     script = Markup('<script src="{}" defer {}></script>').format(source, attributes)
     seconds = math.ceil((max(left, timedelta(0)) + AFTER_THE_END).total_seconds())
     return script + Markup('<noscript><meta http-equiv="refresh" content="{}"></noscript>').format(seconds)
+
+
+def time_left(clock: SessionClock | None, now: datetime, is_report: bool = False) -> Response:
+    """What the script of a page is told; without a clock, that nobody is signed in."""
+    if clock is None:
+        answer = jsonify(signed_in=False, expires_in=None, warn_before=0)
+    else:
+        # Down: what a page counts from this is never later than the truth. At 0 it asks again.
+        left = math.floor((clock.times.ends_at - now).total_seconds())
+        warn_before = max(1, int(clock.warn_before.total_seconds()))
+        more = _more_about(clock, is_report)
+        answer = jsonify(signed_in=True, expires_in=max(0, left), warn_before=warn_before, **more)
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def _more_about(clock: SessionClock, is_report: bool) -> dict[str, bool]:
+    """What a page says beside its warning, where it is so: that the provider has not heard of the report yet, and that
+    no activity moves the end."""
+    more: dict[str, bool] = {}
+    if is_report and clock.is_pending:
+        more["reported"] = False
+    if clock.is_at_limit:
+        more["at_limit"] = True
+    return more
+
+
+def asset(name: str) -> Response:
+    """The page's script, or its look."""
+    answer = send_from_directory(STATIC, name, max_age=3600)
+    answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer

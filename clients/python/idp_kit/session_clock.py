@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 
 LONGEST_INTERVAL = timedelta(minutes=1)
 LONGEST_WARNING = timedelta(minutes=2)
+# How often a page near its end may make the kit ask whether somebody was active in another application.
+ASKS_EVERY = timedelta(seconds=5)
 TRIES_AGAIN_AFTER = timedelta(seconds=5)
 # Clocks that differ less are taken for the same: what the provider says of its own is in whole seconds.
 SAME_CLOCK = timedelta(seconds=2)
@@ -72,6 +74,12 @@ class SessionClock:
     def has_passed(self, now: datetime) -> bool:
         """True from the known deadline on: only the provider can say that the session lives."""
         return now >= self.times.ends_at
+
+    def may_be_out_of_date(self, now: datetime) -> bool:
+        """Somebody would be warned now, and may have been active in another application since we asked."""
+        pause = min(ASKS_EVERY, self.interval)
+        is_near = self.times.ends_at - now <= self.warn_before + pause
+        return is_near and now - self.times.asked_at >= pause
 
     def is_urgent(self, now: datetime) -> bool:
         """The deadline is near, and a report can move it."""
