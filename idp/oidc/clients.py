@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import CheckConstraint, String, false
+from sqlalchemy import CheckConstraint, String, false, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.kernel.errors import Refused
@@ -143,6 +143,12 @@ def origin(uri: str) -> str | None:
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     implied = port in (None, {"https": 443, "http": 80}[parts.scheme])
     return f"{parts.scheme}://{host}" + ("" if implied else f":{port}")
+
+
+def is_origin_of_a_browser_application(session: Session, asked: str) -> bool:
+    """True when scripts of this origin are those of a registered browser application: it has a redirect URI there."""
+    registered = session.scalars(select(Client.redirect_uris).where(Client.application_type == "browser"))
+    return any(origin(uri) == asked for uris in registered for uri in uris)
 
 
 def as_metadata(client: Client) -> dict[str, Any]:

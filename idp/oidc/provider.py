@@ -26,6 +26,7 @@ from authlib.oauth2.rfc6749 import (
 
 from idp.audit.events import TokensIssued
 from idp.audit.trail import Trail
+from idp.oidc import clients
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
 from idp.oidc.clients import Client
@@ -77,6 +78,11 @@ class Provider:
 
     def find_client(self, client_id: str) -> Client | None:
         return self.endpoint.find_client(client_id)
+
+    def is_origin_of_a_browser_application(self, origin: str) -> bool:
+        """True for an origin, written as browsers write it, that a browser application has a redirect URI on."""
+        with self.units.reading() as unit:
+            return clients.is_origin_of_a_browser_application(unit, origin)
 
 
 class _Server(AuthorizationServer):  # type: ignore[misc]
