@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from sqlalchemy import CheckConstraint, String, false, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -79,9 +79,19 @@ class Client(Base):
         return self.access_token_format == "jwt"  # noqa: S105 - a kind of token, not a password
 
     @property
-    def home(self) -> str | None:
-        """Where a person goes back to the application, when the request at hand no longer says it."""
-        return self.client_uri or self.initiate_login_uri
+    def has_home(self) -> bool:
+        """True when a person can be led back to the application without a request of its own."""
+        return bool(self.client_uri or self.initiate_login_uri)
+
+    def home(self, issuer: str) -> str | None:
+        """Where a person goes back to the application, when the request at hand no longer says it.
+
+        An address at which the application begins a login is told who we are (OIDC Core 4).
+        """
+        if self.client_uri or not self.initiate_login_uri:
+            return self.client_uri
+        joint = "&" if urlsplit(self.initiate_login_uri).query else "?"
+        return f"{self.initiate_login_uri}{joint}{urlencode({'iss': issuer})}"
 
     def has_secret(self, secret: str) -> bool:
         """True for the client's secret; a stored hash presented as a secret is none."""

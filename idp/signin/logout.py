@@ -119,7 +119,7 @@ class Logout:
             if found is None or why is None or account is None:
                 return None
             session = found[0]
-            joined = [client for client in self._participants(unit, session) if client.home]
+            joined = [client for client in self._participants(unit, session) if client.has_home]
             at = over_at(session) or idle.ends_at(session)
             return Over(why, at, account, joined[-1] if joined else None, _limit(session, why))
 

@@ -53,8 +53,9 @@ def _stay(accepted: EndSessionRequest) -> Response:
     services, secret, client = use_cases(), cookies.browser().session_secret, accepted.client
     if not services.logout.stay(secret) and (over := services.logout.over(secret)) is not None:
         return session_over.page(over, client)
-    if client is not None and client.home is not None:
-        return responses.hand_off(client.home, client.client_name)
+    home = client.home(services.settings.issuer) if client is not None else None
+    if client is not None and home is not None:
+        return responses.hand_off(home, client.client_name)
     return responses.see_other(url_for("idp.home"))
 
 

@@ -6,6 +6,7 @@ from idp.oidc.clients import Client
 from idp.signin.logout import Over
 from idp.web.pages import render
 from idp.web.screens import frame
+from idp.web.use_cases import use_cases
 
 
 def page(over: Over, client: Client | None = None, restart_url: str | None = None, status: int = 200) -> Response:
@@ -20,5 +21,5 @@ def page(over: Over, client: Client | None = None, restart_url: str | None = Non
         slots=over.slots,
         restart_url=restart_url,
         app_name=client.client_name if client else None,
-        app_url=client.home if client else None,
+        app_url=client.home(use_cases().settings.issuer) if client else None,
     )

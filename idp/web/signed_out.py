@@ -55,7 +55,7 @@ def page(client_id: str | None, applications: Applications, next_look: tuple[int
     response = render(
         "end_session/signed_out.html",
         app_name=client.client_name if client else None,
-        app_url=client.home if client else None,
+        app_url=client.home(use_cases().settings.issuer) if client else None,
         told=applications.told,
         asked=applications.asked,
         waiting=applications.waiting,

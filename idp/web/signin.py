@@ -159,7 +159,8 @@ def _closed(closed: Closed, interaction_id: str) -> Response:
     if (over := _session_over(closed)) is not None:
         restart_url = _url("idp.restart", interaction_id) if closed.why == "expired" else None
         return session_over.page(over, closed.client, restart_url, status=410)
-    name, home = (closed.client.client_name, closed.client.home) if closed.client else (None, None)
+    client, issuer = closed.client, use_cases().settings.issuer
+    name, home = (client.client_name, client.home(issuer)) if client else (None, None)
     app: dict[str, Any] = {"app_name": name, "app_url": home}
     if closed.why == "foreign":
         # Somebody else's link, or a cookie that is gone: start anew for this browser, nothing filled in (A29).

@@ -1,5 +1,7 @@
 """No page is the end of the road: after a block, for somebody else, after the application was already opened."""
 
+from urllib.parse import parse_qs, urlsplit
+
 import pytest
 
 from idp.accounts.models import Account
@@ -90,6 +92,17 @@ def test_finished_attempt_of_somebody_who_signed_out_leads_back_to_the_applicati
     assert page.heading == "Deze inlogpoging is afgerond"
     link = page.element("app-link")
     assert (link.text, link.get("href")) == ("Open Atosi opnieuw", "https://app.example/")
+
+
+@pytest.mark.parametrize("query", ["", "?from=idp"])
+def test_link_to_an_application_that_begins_logins_says_who_sends_the_person(world: World, query: str) -> None:
+    begins = f"https://app.example/login{query}"
+    visit = world.visit(party=world.party("planning", client_uri=None, initiate_login_uri=begins))
+    visit.identify(world.anna)
+    visit.open(visit.party.end_session_url(visit.tokens().id_token))
+    link = visit.page.element("app-link").get("href") or ""
+    assert link.startswith(begins) and parse_qs(urlsplit(link).query)["iss"] == [ISSUER]
+    assert set(parse_qs(urlsplit(link).query)) == {"iss"} | ({"from"} if query else set())
 
 
 def test_refused_form_leads_to_a_new_beginning(world: World) -> None:
