@@ -550,8 +550,9 @@ class Browser:
     def _arrived(self, url: str, status: int, headers: dict[str, str], body: str) -> Page:
         page = Page(self, url, status, headers, body, None)
         for element in page.root:
-            if element.tag == "meta" and (element.get("http-equiv") or "").lower() == "refresh":
-                target = urljoin(url, element.attributes["content"].partition("url=")[2])
+            wait, _, leads_to = _refresh(element).partition(";")
+            if wait == "0":
+                target = urljoin(url, leads_to.strip().removeprefix("url="))
                 if _origin(target) != _origin(self.issuer):
                     return self._leaving(target, status, headers, body, "handoff")
                 return self.open(target)
@@ -573,6 +574,12 @@ class Browser:
         pairs = parse_qsl(parts.fragment or parts.query, keep_blank_values=True, strict_parsing=False)
         assert len(dict(pairs)) == len(pairs), f"a parameter stands twice in {target}"
         return Page(self, target, status, headers, body, Departure(target, dict(pairs), mode, via))
+
+
+def _refresh(element: Element) -> str:
+    """What a page says of when to load what; a page that waits is one that somebody reads."""
+    is_refresh = element.tag == "meta" and (element.get("http-equiv") or "").lower() == "refresh"
+    return (element.get("content") or "") if is_refresh else ""
 
 
 def _origin(url: str) -> tuple[str, str]:

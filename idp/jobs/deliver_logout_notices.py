@@ -226,7 +226,8 @@ class LogoutNoticeDelivery:
         if is_news and failure is None:
             self._settled(notice.client_id, "delivered", at - notice.over_at if notice.over_at else None)
         elif is_news and tried.is_final:
-            self._alarm(notice.client_id, f"%s refuses logout notices: {failure}")
+            said = "cannot be told that sessions ended" if tried.was_not_called else "refuses logout notices"
+            self._alarm(notice.client_id, f"%s {said}: {failure}")
             self._settled(notice.client_id, "refused")
 
     def _learn(self, tried: _Tried, at: datetime) -> None:

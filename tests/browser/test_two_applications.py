@@ -36,7 +36,8 @@ def test_logout_that_nobody_asked_for_is_confirmed_first(visit: Begin, site: Wor
     start(tab, site.rapportages).at(WELCOME)
     leaving = f"{site.issuer}/end_session"
     tab.open(leaving).at("Wilt u uitloggen?")
-    assert tab.find("main li").all_inner_texts() == ["Atosi", "Rapportages"]
+    warned = tab.find("main .note").all_inner_texts()
+    assert warned == [f"{name} kan open blijven. Log daar zelf uit." for name in ("Atosi", "Rapportages")]
     tab.press("#logout-cancel").at("Inloggen voor Atosi")
     visitor.context.clear_cookies(name="rapportages_session")
     start(tab, site.rapportages).at(WELCOME)

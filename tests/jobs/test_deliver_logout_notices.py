@@ -181,7 +181,7 @@ def test_client_whose_address_changed_is_called_at_the_new_one(
 
 
 def test_client_that_lost_its_address_is_given_up_and_calls_nobody(
-    services: Services, make: Factories, receiver: Receiver
+    services: Services, make: Factories, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     (name,) = add_clients(make, [receiver])
     ended(services, make.person().id, [name])
@@ -190,6 +190,8 @@ def test_client_that_lost_its_address_is_given_up_and_calls_nobody(
     observed = Observed()
     assert delivery(services, observed).run() == 0
     assert states(services) == ["final: no address"] and observed.settled == [(name, "refused", None)]
+    alarms = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert alarms == ["ALARM: app-0 cannot be told that sessions ended: no address"]
 
 
 def test_client_that_is_gone_is_given_up(services: Services, make: Factories, receiver: Receiver) -> None:

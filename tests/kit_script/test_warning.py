@@ -140,7 +140,7 @@ def test_countdown_is_seen_each_second_and_spoken_only_at_its_marks(begin: Begin
 
 
 def test_staying_by_keyboard_extends_and_gives_focus_and_title_back(begin: Begin) -> None:
-    visit = begin(Application(idle=5, warn=3))
+    visit = begin(Application(idle=9, warn=4))
     page = visit.tab()
     page.evaluate("() => document.getElementById('field').focus()")
     warned(page)
