@@ -201,7 +201,8 @@ class LogoutNoticeDelivery:
             for tried in came:
                 self._tried.put(tried)
             raise
-        for tried, moment in zip(came, at, strict=True):
+        # A client is judged by what it did last, whichever notice that was about.
+        for tried, moment in sorted(zip(came, at, strict=True), key=lambda pair: pair[0].tick):
             self._under_way[tried.notice.client_id] -= 1
             self._learn(tried, moment)
         for tried, moment, is_news in zip(came, at, changed, strict=True):

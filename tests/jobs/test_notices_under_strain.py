@@ -1,5 +1,8 @@
 """Much waits, much goes wrong, and still nobody's notice is lost or kept back by somebody else's."""
 
+import json
+import time
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -48,7 +51,9 @@ def full_disk(times: int) -> Iterator[list[str]]:
     refused: list[str] = []
 
     def refuse(conn: Any, cursor: Any, statement: str, *more: Any) -> None:
-        if statement.startswith("UPDATE outbox") and "delivered_at=" in statement and len(refused) < times:
+        # Of a failure that is tried again, too; not of notices that are given up before anybody is called.
+        is_outcome = "delivered_at=" in statement or ("failure=" in statement and "failed_at=" not in statement)
+        if statement.startswith("UPDATE outbox") and is_outcome and len(refused) < times:
             refused.append(statement)
             raise OperationalError(statement, None, Exception("database or disk is full"))
 
@@ -118,6 +123,36 @@ def test_call_that_was_held_up_gives_its_notice_back_and_is_made_when_somebody_m
     (notice,) = rows(services)
     assert (len(receivers[0].calls), notice["tries"], notice["failure"]) == (1, 2, None)
     assert [outcome for _, outcome, _ in observed.settled] == ["delivered"]
+
+
+def test_client_is_judged_by_what_came_last_also_when_that_is_about_an_older_notice(
+    services: Services, make: Factories, receivers: list[Receiver], clock: FixedClock
+) -> None:
+    recovered = Event()
+    sids: list[str] = []
+
+    def hangs_up_and_recovers(handler: Any) -> None:
+        payload = handler.form["logout_token"].split(".")[1]
+        if json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["sid"] == sids[1]:
+            handler.close_connection = True
+            return
+        recovered.wait(10)
+        handler.answer(200)
+
+    receivers[0].behaviour = hangs_up_and_recovers
+    sids += ended(services, make.person().id, add_clients(make, receivers[:1]), number=3)
+    worker = delivery(services, timeout=LONG)
+    # Nothing can be recorded until both have come, so that both are recorded at once.
+    with full_disk(times=1_000_000):
+        for _ in range(20):
+            with pytest.raises(OperationalError):
+                worker.run()
+            if not recovered.is_set():
+                clock.move(SECOND)
+                recovered.set()
+            time.sleep(0.02)
+    assert worker.run() == 2
+    assert states(services) == ["delivered", "waiting: no connection", "delivered"], "nobody rests"
 
 
 def due(services: Services, now: datetime) -> int:
