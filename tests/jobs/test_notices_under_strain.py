@@ -142,9 +142,9 @@ def test_client_is_judged_by_what_came_last_also_when_that_is_about_an_older_not
     receivers[0].behaviour = hangs_up_and_recovers
     sids += ended(services, make.person().id, add_clients(make, receivers[:1]), number=3)
     worker = delivery(services, timeout=LONG)
-    # Nothing can be recorded until both have come, so that both are recorded at once.
-    with full_disk(times=1_000_000):
-        for _ in range(20):
+    # Nothing can be recorded until both have come, so that both are recorded at once: the older one first.
+    with full_disk(times=1_000_000) as refused:
+        while not refused or "delivered_at=" not in refused[-1]:
             with pytest.raises(OperationalError):
                 worker.run()
             if not recovered.is_set():

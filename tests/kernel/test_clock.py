@@ -3,6 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta, timezone
+from threading import Event
 
 import pytest
 
@@ -96,6 +97,31 @@ def test_system_clock_never_goes_back_for_any_of_several_threads() -> None:
 
     with ThreadPoolExecutor(4) as threads:
         assert all(threads.map(ask, range(8)))
+
+
+def test_reader_that_was_held_up_while_another_one_read_sees_no_jump(caplog: pytest.LogCaptureFixture) -> None:
+    is_reading, has_read = Event(), Event()
+
+    def wall() -> datetime:
+        if is_reading.is_set():
+            return NOON + 10 * SECOND
+        is_reading.set()
+        # Whoever may read at the same time is done by then.
+        has_read.wait(0.5)
+        return NOON
+
+    clock = SystemClock(wall, lambda: timedelta(0))
+
+    def second() -> datetime:
+        is_reading.wait(10)
+        given = clock.now()
+        has_read.set()
+        return given
+
+    with ThreadPoolExecutor(2) as threads:
+        given = [threads.submit(clock.now), threads.submit(second)]
+        assert [each.result(timeout=10) for each in given] == [NOON, NOON + 10 * SECOND]
+    assert not caplog.records
 
 
 def test_system_clock_tells_the_time_of_this_machine_in_utc() -> None:
