@@ -37,7 +37,8 @@ class Application:
     """One sign-in in it, which `idle` and `absolute` end. `origin` is set by who serves it.
 
     `reports` are the reports that came, each with its moment; `questions` the moments of mere questions. Its answers
-    are whole seconds rounded down, and `modest` less than that; or always `says_left`.
+    are whole seconds rounded down, and `modest` less than that; or always `says_left`. `logging_out` is how long the
+    browser waits for the answer to its logging out, while everything else is answered.
     """
 
     def __init__(self, idle: float = 4, warn: int = 2, absolute: float = 3600) -> None:
@@ -49,6 +50,7 @@ class Application:
         self.broken = False
         self.provider_is_away = False
         self.modest = timedelta(0)
+        self.logging_out = timedelta(0)
         self.says_left: int | None = None
         self._hangs = Event()
         self._hangs.set()
@@ -106,7 +108,7 @@ class Application:
         app.add_url_rule("/page.css", "style", lambda: Response(STYLE, mimetype="text/css"))
         app.add_url_rule("/icon.svg", "icon", lambda: Response(ICON, mimetype="image/svg+xml"))
         app.add_url_rule("/signed-out", "signed-out", lambda: self._gone("U bent automatisch uitgelogd"))
-        app.add_url_rule("/logout", "logout", lambda: self._gone("U bent uitgelogd"), methods=["POST"])
+        app.add_url_rule("/logout", "logout", self._log_out, methods=["POST"])
         app.add_url_rule("/logged-out", "logged-out", lambda: self._gone("U bent uitgelogd"))
         app.add_url_rule("/elsewhere", "elsewhere", lambda: OTHER.format("Elders"))
         return app
@@ -118,6 +120,12 @@ class Application:
         if not request.args.get("kept"):
             headers["Cache-Control"] = "no-store"
         return Response(page, headers=headers)
+
+    def _log_out(self) -> Response:
+        self.end()
+        self.recover()
+        Event().wait(self.logging_out.total_seconds())
+        return self._gone("U bent uitgelogd")
 
     def _gone(self, heading: str) -> Response:
         self.departures.append(f"{request.method} {request.full_path.rstrip('?')}")

@@ -101,6 +101,27 @@ def test_sign_in_that_ended_elsewhere_is_seen_when_somebody_does_something(begin
     page.wait_for_url(SIGNED_OUT)
 
 
+def test_logging_out_is_not_overtaken_by_the_news_of_its_own_end(begin: Begin) -> None:
+    visit = begin(Application(idle=60, warn=5))
+    page = visit.tab()
+    visit.application.logging_out = timedelta(seconds=1.5)
+    # The press is activity, which is reported; the answer comes when the sign-in is over and the browser still waits
+    # for where logging out leads, at the provider.
+    visit.application.hang()
+    page.click("#logout", no_wait_after=True)
+    page.wait_for_url("**/logout")
+    assert visit.application.reports and visit.application.departures == ["POST /logout"]
+
+
+def test_page_whose_logging_out_comes_to_nothing_is_left_all_the_same(begin: Begin) -> None:
+    visit = begin(Application(idle=60, warn=5))
+    page, watch = visit.tab(), Stopwatch()
+    visit.application.logging_out = timedelta(seconds=20)
+    page.click("#logout", no_wait_after=True)
+    page.wait_for_url(SIGNED_OUT)
+    assert 9 < watch.seconds < 15
+
+
 def test_sign_in_that_ended_elsewhere_is_seen_though_nobody_touches_the_page(begin: Begin) -> None:
     visit = begin(Application(idle=60, warn=5))
     page, watch = visit.tab(), Stopwatch()

@@ -25,6 +25,7 @@
   const SECOND = 1000;
   const TELL_EVERY = 60 * SECOND;
   const ASK_WITHIN = 5 * SECOND;
+  const GONE_WITHIN = 10 * SECOND;
   const HIDDEN_WAITS = 2 * SECOND; /* So that of several tabs the one that is seen asks for all. */
   const JUST_NOW = SECOND / 10;
   const SPOKEN = [120, 60, 30]; /* Seconds left at which screen readers hear it. */
@@ -101,6 +102,7 @@
   let shared = -Infinity;
   let activeHere = true;
   let leaving = false;
+  let going = -Infinity; /* when the page was last being left for another, by whoever is here. */
 
   /* ---- The server ---- */
 
@@ -174,12 +176,26 @@
     tick();
   }
 
+  let departure = 0;
+
   /** The page is left for the one that says so. What it showed is gone at once, and Back does not bring it again. */
   function leave() {
     if (leaving) return;
     leaving = true;
     conceal();
     share({ look: true });
+    depart();
+  }
+
+  function depart() {
+    /* Who presses "log out" hears here of the end of their own making, while the browser is still on its way to the
+       provider: cutting that short would leave them signed in there. */
+    const onTheWay = going + GONE_WITHIN - now();
+    clearTimeout(departure);
+    if (onTheWay > 0) {
+      departure = setTimeout(depart, onTheWay);
+      return;
+    }
     window.onbeforeunload = null;
     const address = new URL(settings.signedOut ?? "/", location.href);
     if (!address.searchParams.has("next")) address.searchParams.set("next", location.pathname + location.search);
@@ -446,11 +462,13 @@
     /* An application that asks whether to leave a half-filled form would keep it on the screen after the end. */
     addEventListener("beforeunload", (event) => {
       if (leaving) event.stopImmediatePropagation();
+      else going = now();
     });
     addEventListener("online", lookAgain);
     /* The browser may keep the page and show it again, perhaps after the end: unseen until the server has answered. */
     addEventListener("pagehide", () => {
       clearTimeout(timer);
+      clearTimeout(departure);
       channel?.close();
       channel = null;
       conceal();
