@@ -116,7 +116,7 @@ def test_call_that_was_held_up_gives_its_notice_back_and_is_made_when_somebody_m
         """The process stands still for long between the claim and the first call."""
         return next(moments, LONG)
 
-    tokens, client = LogoutTokens(services.keys, clock, ISSUER), GuardedClient(allow_loopback=True, timeout=SECOND)
+    tokens, client = LogoutTokens(services.keys, clock, ISSUER), GuardedClient(allow_loopback=True, timeout=LONG)
     observed = Observed()
     worker = LogoutNoticeDelivery(services.units, clock, tokens, client, observed, ticks)
     assert worker.run() == 1
