@@ -5,6 +5,8 @@ from typing import Any
 from alembic import context
 from sqlalchemy.types import TypeDecorator
 
+from idp.store.schema import default_differs
+
 
 def plain_type(kind: str, item: Any, autogen_context: Any) -> str | bool:
     """A migration holds plain types, so that it still runs when the models have moved on."""
@@ -19,6 +21,6 @@ context.configure(
     target_metadata=context.config.attributes.get("metadata"),
     render_as_batch=connection.dialect.name == "sqlite",
     render_item=plain_type,
-    compare_server_default=True,
+    compare_server_default=default_differs,
 )
 context.run_migrations()

@@ -3,6 +3,8 @@
     authorization_codes    a day after they expire: a code that comes back later is refused all the same
     access_tokens          a day after they expire
     refresh_families       a day after they expire
+    used_identifiers       a day after what they identify expires, when it is refused whether or not it was used
+    pushed_authorization_requests  a day after they expire
     interactions           a day after their request can no longer be answered
     sessions               30 days after they ended, with their participations
     attempt_budgets        passwords, enrolments: a day after the last try, which gives nobody more tries than the waits
@@ -34,7 +36,13 @@ from idp.audit.trail import AuditEvent, AuditLink
 from idp.factors.models import SentCode
 from idp.kernel.clock import Clock
 from idp.oidc.backchannel_logout import KIND as NOTICE
-from idp.oidc.models import AccessToken, AuthorizationCode, RefreshFamily
+from idp.oidc.models import (
+    AccessToken,
+    AuthorizationCode,
+    PushedAuthorizationRequest,
+    RefreshFamily,
+    UsedIdentifier,
+)
 from idp.outbox.models import OutboxMessage
 from idp.sessions.models import Participation, Session
 from idp.signin.interaction import Interaction
@@ -71,6 +79,10 @@ def retentions(request_lifetime: timedelta, known_device_lifetime: timedelta = 9
         Retention(AuthorizationCode.code_hash, lambda now: AuthorizationCode.expires_at < now - DAY),
         Retention(AccessToken.token_hash, lambda now: AccessToken.expires_at < now - DAY),
         Retention(RefreshFamily.grant_id, lambda now: RefreshFamily.expires_at < now - DAY),
+        Retention(UsedIdentifier.key, lambda now: UsedIdentifier.expires_at < now - DAY),
+        Retention(
+            PushedAuthorizationRequest.request_uri_hash, lambda now: PushedAuthorizationRequest.expires_at < now - DAY
+        ),
         Retention(Interaction.id, lambda now: Interaction.last_activity_at < now - request_lifetime - DAY),
         Retention(Session.id, _sessions_may_go, parts=(Participation.session_id,)),
         Retention(AttemptBudget.key, _attempts_may_go),

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from sqlalchemy import CheckConstraint, String, false, select
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, String, false, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.kernel.errors import Refused
@@ -15,9 +15,14 @@ from idp.store.base import Base
 PROFILES = ("oidc", "fapi2")
 SESSION_ACTIVITY = ("reported", "token_refresh", "none")
 AUTHENTICATION_METHODS = ("client_secret_basic", "client_secret_post", "none")
+SUBJECT_TYPES = ("public", "pairwise")
 ACCESS_TOKEN_FORMATS = ("opaque", "jwt")
 APPLICATION_TYPES = ("web", "browser", "native")
 SCOPES = ("openid", "profile", "email")
+# Columns that are not metadata: secrets, and a picture.
+NEVER_SHOWN = frozenset(
+    {"client_secret_hash", "client_secret_sealed", "registration_access_token_hash", "registered_with", "logo"}
+)
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
@@ -36,13 +41,22 @@ class Client(Base):
         CheckConstraint("application_type IN ('web', 'browser', 'native')", name="application_type_known"),
         CheckConstraint("access_token_format IN ('opaque', 'jwt')", name="access_token_format_known"),
         CheckConstraint(
-            "(token_endpoint_auth_method = 'none') = (client_secret_hash IS NULL)", name="secret_iff_confidential"
+            "(token_endpoint_auth_method IN ('none', 'private_key_jwt')) = (client_secret_hash IS NULL)",
+            name="secret_iff_used",
         ),
+        # An HMAC needs the secret itself; no other method does.
+        CheckConstraint(
+            "(token_endpoint_auth_method = 'client_secret_jwt') = (client_secret_sealed IS NOT NULL)",
+            name="sealed_secret_iff_hmac",
+        ),
+        CheckConstraint("jwks IS NULL OR jwks_uri IS NULL", name="keys_in_one_place"),
+        CheckConstraint("subject_type IN ('public', 'pairwise')", name="subject_type_known"),
     )
 
     client_id: Mapped[str] = mapped_column(String(200), primary_key=True)
     client_name: Mapped[str] = mapped_column(String(200))
     client_secret_hash: Mapped[bytes | None]
+    client_secret_sealed: Mapped[bytes | None]
     token_endpoint_auth_method: Mapped[str] = mapped_column(String(40))
     application_type: Mapped[str] = mapped_column(String(20), default="web")
     redirect_uris: Mapped[list[str]]
@@ -65,6 +79,37 @@ class Client(Base):
     frontchannel_logout_uri: Mapped[str | None] = mapped_column(String(2000))
     frontchannel_logout_session_required: Mapped[bool] = mapped_column(default=False, server_default=false())
     access_token_format: Mapped[str] = mapped_column(String(10), default="opaque", server_default="opaque")
+    # Keys of the client's own: by value or by reference (OpenID Connect Registration 2).
+    jwks: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    jwks_uri: Mapped[str | None] = mapped_column(String(2000))
+    token_endpoint_auth_signing_alg: Mapped[str | None] = mapped_column(String(20))
+    # Its requests (RFC 9101, RFC 9126).
+    request_object_signing_alg: Mapped[str | None] = mapped_column(String(20))
+    require_signed_request_object: Mapped[bool] = mapped_column(default=False, server_default=false())
+    require_pushed_authorization_requests: Mapped[bool] = mapped_column(default=False, server_default=false())
+    request_uris: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
+    default_max_age_seconds: Mapped[int | None]
+    require_auth_time: Mapped[bool] = mapped_column(default=False, server_default=false())
+    default_acr_values: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
+    # Its tokens (RFC 9449, RFC 8707) and what is signed for it.
+    dpop_bound_access_tokens: Mapped[bool] = mapped_column(default=False, server_default=false())
+    resources: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
+    userinfo_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
+    introspection_signed_response_alg: Mapped[str | None] = mapped_column(String(20))
+    # Pairwise subjects (OIDC Core 8.1): `sector_identifier` is the host that they are computed for.
+    subject_type: Mapped[str] = mapped_column(String(20), default="public", server_default="public")
+    sector_identifier_uri: Mapped[str | None] = mapped_column(String(2000))
+    sector_identifier: Mapped[str | None] = mapped_column(String(255))
+    # What people and administrators are shown. `localized` holds members such as `client_name#nl`.
+    contacts: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
+    logo_uri: Mapped[str | None] = mapped_column(String(2000))
+    logo: Mapped[bytes | None]
+    localized: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    software_id: Mapped[str | None] = mapped_column(String(200))
+    software_version: Mapped[str | None] = mapped_column(String(200))
+    # How a client that registered itself manages its registration (RFC 7592); None for all others.
+    registration_access_token_hash: Mapped[bytes | None]
+    registered_with: Mapped[int | None] = mapped_column(ForeignKey("initial_access_tokens.id"), index=True)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -163,5 +208,5 @@ def is_origin_of_a_browser_application(session: Session, asked: str) -> bool:
 
 def as_metadata(client: Client) -> dict[str, Any]:
     """The client's metadata by the names of the specification; never its secret."""
-    names = [column.key for column in Client.__table__.columns if column.key != "client_secret_hash"]
+    names = [column.key for column in Client.__table__.columns if column.key not in NEVER_SHOWN]
     return {name: getattr(client, name) for name in names}

@@ -12,13 +12,26 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, Connection, Engine, MetaData, create_engine, event, inspect, text
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Column,
+    Connection,
+    DefaultClause,
+    Engine,
+    MetaData,
+    create_engine,
+    event,
+    inspect,
+    text,
+)
 from sqlalchemy.engine import make_url
 
 from idp.kernel.resources import folder
@@ -71,9 +84,30 @@ def check(url: str, metadata: MetaData) -> list[str]:
     if missing:
         return [f"migration {revision} is missing" for revision in missing]
     with _connection(url) as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        options = {"compare_type": True, "compare_server_default": default_differs}
+        context = MigrationContext.configure(connection, opts=options)
         differences = [_sentence(difference) for difference in compare_metadata(context, metadata)]
         return differences + list(_check_constraints(connection, metadata))
+
+
+def default_differs(
+    context: MigrationContext,
+    inspected: Column[Any],
+    modelled: Column[Any],
+    inspected_default: str | None,
+    modelled_default: DefaultClause | None,
+    rendered_default: str | None,
+) -> bool | None:
+    """Whether a column of JSON has another default than its model, which PostgreSQL cannot be asked: it compares no
+    JSON. None: it can be asked.
+    """
+    if not isinstance(modelled.type, JSON):
+        return None
+    return _plain(inspected_default) != _plain(rendered_default)
+
+
+def _plain(default: str | None) -> str:
+    return (default or "").removesuffix("::json").strip("'")
 
 
 def configuration() -> Config:
