@@ -47,7 +47,7 @@ class ClientKeys:
     def verified(self, client: Client, token: str, algorithms: Sequence[str] = ASYMMETRIC) -> Signed | None:
         """Header and claims of a JWT that this client signed with one of these algorithms; None for everything else."""
         header = header_of(token)
-        alg, kid = header.get("alg"), header.get("kid")
+        alg, kid = str(header.get("alg")), header.get("kid")
         if alg not in algorithms or alg not in KEY_TYPES:
             return None
         for keys in self._sets(client, kid):
