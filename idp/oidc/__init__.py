@@ -7,6 +7,9 @@ authorization_response.py the one writer of responses: query, fragment, form_pos
 authorization_code.py     codes: issued once, redeemed once, by one statement
 refresh_token.py          families of refresh tokens: kept by confidential clients, rotated by public ones
 client_authentication.py  none, client_secret_basic, client_secret_post
+client_keys.py            keys of clients, by value or fetched, and what they signed
+signatures.py             JSON Web Signatures from outside: one algorithm, one key
+used_identifiers.py       what may be used once, across all nodes
 client_endpoint.py        what the servers of clients call: reading, authenticating and refusing them
 access_token.py           access tokens when they come back: opaque or JWT, one statement decides
 session_activity.py       /session/activity and /session/status: applications take part in the 30-minute clock
