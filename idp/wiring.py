@@ -182,7 +182,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         figures=figures,
         session_administration=SessionAdministration(units, clock, trail, sessions),
         correspondence=correspondence,
-        clients=Clients(units, clock, trail),
+        clients=Clients(units, clock, trail, envelope),
         signing_keys=SigningKeys(units, clock, envelope),
     )
 

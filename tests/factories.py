@@ -114,14 +114,18 @@ class Factories:
         return self.account(self.organization(), **values)
 
     def client(self, client_id: str = "atosi", **values: Any) -> SomeClient:
-        is_public = values.get("token_endpoint_auth_method") == "none"
-        secret = None if is_public else random_token()
+        method = values.get("token_endpoint_auth_method")
+        secret = None if method in ("none", "private_key_jwt") else random_token() + random_token()
+        sealed = None
+        if secret is not None and method == "client_secret_jwt":
+            sealed = self._services.envelope.seal(secret.encode(), f"clients:{client_id}")
         canary.knows(secret)
         now = self._services.clock.now()
         given: dict[str, Any] = {
             "client_id": client_id,
             "client_name": client_id.capitalize(),
             "client_secret_hash": hash_secret(secret) if secret else None,
+            "client_secret_sealed": sealed,
             "token_endpoint_auth_method": "client_secret_basic",
             "application_type": "web",
             "redirect_uris": [REDIRECT_URI],

@@ -16,6 +16,7 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner, Result
+from joserfc.jwk import ECKey
 from sqlalchemy import text
 
 from idp import schema
@@ -361,6 +362,35 @@ def test_client_is_not_changed_by_what_is_wrong_or_by_nothing(installation: Inst
     wrong = ("client", "set", "atosi", "--frontchannel-logout-uri", "https://elsewhere.example/x")
     assert "the scheme, host and port of a redirect URI" in installation.refused(*wrong)
     assert installation.run("client", "set", "atosi").exit_code == 2
+
+
+def test_client_authenticates_by_the_keys_of_a_file_and_later_by_those_at_an_address(
+    installation: Installation,
+) -> None:
+    file = installation.folder / "jwks.json"
+    key = ECKey.generate_key("P-256").as_dict(private=False)
+    file.write_text(json.dumps({"keys": [key]}))
+    options = ["Atosi", "--redirect-uri", CALLBACK, "--id", "atosi", "--auth-method", "private_key_jwt"]
+    added = installation.done(
+        "client", "add", *options, "--jwks", str(file), "--token-endpoint-auth-signing-alg", "ES256"
+    )
+    assert added["jwks"] == {"keys": [key]} and "client_secret" not in added
+    address = CALLBACK.replace("callback", "jwks")
+    both = ("--jwks-uri", address, "--jwks", "", "--token-endpoint-auth-signing-alg", "")
+    changed = installation.done("client", "set", "atosi", *both)
+    assert (changed["jwks_uri"], changed["jwks"]) == (address, None)
+    assert changed["token_endpoint_auth_signing_alg"] is None
+    back = installation.done("client", "set", "atosi", "--auth-method", "client_secret_jwt", "--jwks-uri", "")
+    assert len(back["client_secret"]) >= 64
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\xff", None])
+def test_file_without_json_is_told_in_words(installation: Installation, content: bytes | None) -> None:
+    file = installation.folder / "jwks.json"
+    if content is not None:
+        file.write_bytes(content)
+    result = installation.run("client", "add", "Atosi", "--redirect-uri", CALLBACK, "--jwks", str(file))
+    assert result.exit_code in (1, 2) and "jwks.json" in result.output and "Traceback" not in result.output
 
 
 def test_browser_client_must_choose_how_it_tells_of_activity(installation: Installation) -> None:

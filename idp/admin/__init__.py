@@ -8,6 +8,7 @@
     sessions.py        SessionAdministration: list, show with its receipts, end one or all of an account
     extensions.py      when somebody may be given a later last day for postponing
     clients.py         Clients: register, set, list, show
+    client_credentials.py what a client authenticates with: the secret it gets, its keys
     activity_signals.py   clients that never tell that their user is active, though they are registered to
     signing_keys.py    SigningKeys: the keys that must exist before anything is signed
     refusals.py        Refusals: everything that is wrong with a form at once

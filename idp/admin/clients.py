@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -10,19 +10,20 @@ from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.models import Account
 from idp.admin import activity_signals
+from idp.admin.client_credentials import check_credentials, give_secret
 from idp.admin.refusals import Reasons
 from idp.audit.events import ClientChanged
 from idp.audit.trail import Trail
 from idp.factors.registry import highest_level
 from idp.kernel.clock import Clock
+from idp.kernel.envelope import Envelope
 from idp.kernel.errors import Refused
 from idp.kernel.levels import PASSWORD
-from idp.kernel.secrets import hash_secret, random_identifier, random_token
+from idp.kernel.secrets import random_identifier
 from idp.oidc import clients as registered
 from idp.oidc.clients import (
     ACCESS_TOKEN_FORMATS,
     APPLICATION_TYPES,
-    AUTHENTICATION_METHODS,
     SCOPES,
     SESSION_ACTIVITY,
     Client,
@@ -36,7 +37,6 @@ GRANT_TYPES = ("authorization_code", "refresh_token")
 RESPONSE_TYPES = ("code",)
 # Unreserved characters (RFC 3986 2.3): the same in a URL, in a form and in HTTP Basic authentication.
 CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,200}")
-CLIENT_SECRET = re.compile(r"[\x21-\x7e]{32,512}")
 LONGEST_NAME = 200
 LONGEST_URI = 2000
 
@@ -54,6 +54,10 @@ class Changes(TypedDict, total=False):
     first_party: bool
     id_token_signed_response_alg: str
     access_token_format: str
+    token_endpoint_auth_method: str
+    token_endpoint_auth_signing_alg: str | None
+    jwks: dict[str, Any] | None
+    jwks_uri: str | None
     client_uri: str | None
     policy_uri: str | None
     tos_uri: str | None
@@ -67,8 +71,8 @@ class Changes(TypedDict, total=False):
 class Clients:
     """Registers and changes clients."""
 
-    def __init__(self, units: UnitsOfWork, clock: Clock, trail: Trail) -> None:
-        self._units, self._clock, self._trail = units, clock, trail
+    def __init__(self, units: UnitsOfWork, clock: Clock, trail: Trail, envelope: Envelope) -> None:
+        self._units, self._clock, self._trail, self._envelope = units, clock, trail, envelope
 
     def add(
         self,
@@ -79,6 +83,9 @@ class Clients:
         client_id: str | None = None,
         client_secret: str | None = None,
         token_endpoint_auth_method: str | None = None,
+        token_endpoint_auth_signing_alg: str | None = None,
+        jwks: dict[str, Any] | None = None,
+        jwks_uri: str | None = None,
         grant_types: Sequence[str] = ("authorization_code",),
         scope: str = "openid profile email",
         post_logout_redirect_uris: Sequence[str] = (),
@@ -97,7 +104,7 @@ class Clients:
         frontchannel_logout_session_required: bool = False,
         access_token_format: str = "opaque",  # noqa: S107 - a kind of token, not a password
     ) -> tuple[Client, str | None]:
-        """The client exists; its secret is returned this once and kept as a hash. A public client has none.
+        """The client exists; its secret is returned this once. A public client and one with keys have none.
 
         Without `client_id` and `client_secret` both are random (128 and 256 bit). `minimum_acr` is a level (1 to 3).
         A `web` client with the refresh_token grant has `session_activity` `token_refresh` unless it says otherwise, one
@@ -107,14 +114,15 @@ class Clients:
         """
         now = self._clock.now()
         method = token_endpoint_auth_method or ("client_secret_basic" if application_type == "web" else "none")
-        secret = None if method == "none" else client_secret or random_token()
         if session_activity is None and application_type == "web":
             session_activity = "token_refresh" if "refresh_token" in grant_types else "none"
         client = Client(
             client_id=client_id or random_identifier(),
             client_name=client_name.strip(),
-            client_secret_hash=None if secret is None else hash_secret(secret),
             token_endpoint_auth_method=method,
+            token_endpoint_auth_signing_alg=token_endpoint_auth_signing_alg,
+            jwks=jwks,
+            jwks_uri=jwks_uri,
             application_type=application_type,
             redirect_uris=list(redirect_uris),
             post_logout_redirect_uris=list(post_logout_redirect_uris),
@@ -140,12 +148,15 @@ class Clients:
             updated_at=now,
         )
         _check(client, client_secret)
+        secret = give_secret(client, self._envelope, client_secret)
         self._insert(client)
         return client, secret
 
-    def set(self, client_id: str, **changes: Unpack[Changes]) -> Client:
-        """The changes given hold from now on, for the next request; the others stay. Raises Refused, and all that is
-        wrong at once.
+    def set(self, client_id: str, **changes: Unpack[Changes]) -> tuple[Client, str | None]:
+        """The changes given hold from now on, for the next request; the others stay. Where another method of
+        authentication needs a secret that the client has not, it gets one, which is returned this once.
+
+        Raises Refused, and all that is wrong at once.
         """
         with self._units.writing() as unit:
             client = _found(unit, client_id)
@@ -153,11 +164,12 @@ class Clients:
             for name in changed:
                 setattr(client, name, _kept(changes[name]))  # type: ignore[literal-required]
             _check(client, given_secret=None)
+            secret = give_secret(client, self._envelope)
             if changed:
                 client.updated_at = self._clock.now()
                 event = ClientChanged(change="set " + ", ".join(changed), client_id=client_id)
                 self._trail.record(unit, event)
-        return client
+        return client, secret
 
     def list(self) -> Sequence[Client]:
         """All clients, by name."""
@@ -232,22 +244,7 @@ def _check_identity(client: Client, given_secret: str | None, wrong: Reasons) ->
     if client.application_type not in APPLICATION_TYPES:
         wrong.add("client.application_type", f"application_type is one of {', '.join(APPLICATION_TYPES)}")
         return
-    method = client.token_endpoint_auth_method
-    if method not in AUTHENTICATION_METHODS:
-        wrong.add("client.auth_method", f"token_endpoint_auth_method is one of {', '.join(AUTHENTICATION_METHODS)}")
-    elif client.application_type == "web":
-        wrong.unless(method != "none", "client.web_is_confidential", "a web client keeps a secret on its server")
-    else:
-        # RFC 6749 2.1, RFC 8252 8.5: what is shipped to everybody is no secret.
-        kind = client.application_type
-        wrong.unless(method == "none", "client.cannot_keep_secret", f"a {kind} client cannot keep a secret: use none")
-    if given_secret is not None:
-        wrong.unless(method != "none", "client.public_has_no_secret", "a public client has no secret")
-        wrong.unless(
-            CLIENT_SECRET.fullmatch(given_secret) is not None,
-            "client.secret_too_weak",
-            "a client secret of one's own has 32 to 512 printable ASCII characters",
-        )
+    check_credentials(client, given_secret, wrong)
 
 
 def _check_grants(client: Client, wrong: Reasons) -> None:
@@ -301,7 +298,7 @@ def _check_addresses(client: Client, wrong: Reasons) -> None:
     for uri in (*client.redirect_uris, *client.post_logout_redirect_uris):
         wrong.checking(check_uri, uri, client.application_type)
     addresses = (
-        *("client_uri", "policy_uri", "tos_uri", "initiate_login_uri"),
+        *("client_uri", "policy_uri", "tos_uri", "initiate_login_uri", "jwks_uri"),
         *("backchannel_logout_uri", "frontchannel_logout_uri"),
     )
     # https, or http on loopback: also for the address that logout notices go to (Back-Channel Logout 2.2).

@@ -11,15 +11,17 @@ import click
 from idp.admin.activity_signals import LOOKED_AT
 from idp.admin.clients import GRANT_TYPES
 from idp.cli.base import Failure, Group, State, pass_state
-from idp.cli.values import TEXT, given
+from idp.cli.values import JSON_FILE, TEXT, given
 from idp.oidc.clients import (
     ACCESS_TOKEN_FORMATS,
     APPLICATION_TYPES,
     AUTHENTICATION_METHODS,
     SESSION_ACTIVITY,
+    Client,
     as_metadata,
 )
 from idp.oidc.keys import ALGORITHMS
+from idp.oidc.signatures import ASYMMETRIC, HMAC
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -59,6 +61,22 @@ def _metadata(command: F) -> F:
                 help="opaque: over at the same instant as the session, everywhere; jwt: a server that does not ask us"
                 " believes one for up to 5 minutes longer.",
             ),
+            click.option(
+                "--auth-method",
+                "token_endpoint_auth_method",
+                type=click.Choice(AUTHENTICATION_METHODS),
+                help="How it authenticates: with its secret, by a signature (client_secret_jwt with the secret,"
+                " private_key_jwt with a key of its own), or not at all.",
+            ),
+            click.option(
+                "--token-endpoint-auth-signing-alg",
+                type=TEXT,
+                metavar="ALG",
+                help=f"It signs with this algorithm only: {', '.join(ASYMMETRIC)} with private_key_jwt,"
+                f" {', '.join(HMAC)} with client_secret_jwt.",
+            ),
+            click.option("--jwks", type=JSON_FILE, metavar="FILE", help="Its public keys, a JWK Set in this file."),
+            click.option("--jwks-uri", type=TEXT, help="Where it publishes its public keys."),
             click.option("--client-uri", type=TEXT, help="Its home page."),
             click.option("--policy-uri", type=TEXT, help="Its privacy statement."),
             click.option("--tos-uri", type=TEXT, help="Its terms of service."),
@@ -75,6 +93,13 @@ def _metadata(command: F) -> F:
     return command
 
 
+_secret_file = click.option(
+    "--secret-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the secret to this new file, for its owner alone, instead of showing it.",
+)
+
+
 @client.command("add")
 @click.argument("client_name", metavar="NAME")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, required=True, help="Exactly as it will be sent.")
@@ -87,15 +112,10 @@ def _metadata(command: F) -> F:
     help="web: with a server that keeps a secret; browser: runs in the page; native: on a phone or computer.",
 )
 @click.option("--id", "client_id", help="Its client_id; random if you do not say.")
-@click.option("--auth-method", "token_endpoint_auth_method", type=click.Choice(AUTHENTICATION_METHODS))
 @click.option("--refresh-tokens", is_flag=True, help=f"Also the grant {GRANT_TYPES[1]}.")
 @click.option("--first-party", is_flag=True, help="It is our own: nobody is asked for consent.")
 @_metadata
-@click.option(
-    "--secret-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Write the secret to this new file, for its owner alone, instead of showing it.",
-)
+@_secret_file
 @pass_state
 def add_client(state: State, /, secret_file: Path | None, refresh_tokens: bool, **metadata: Any) -> None:
     """Register an application that people know by this NAME. Its secret is shown once, now."""
@@ -104,10 +124,7 @@ def add_client(state: State, /, secret_file: Path | None, refresh_tokens: bool, 
         added, secret = services.clients.add(**given(metadata))
         if secret is not None and keep is not None:
             keep(secret)
-    shown = as_metadata(added)
-    if secret is not None and secret_file is None:
-        shown["client_secret"] = secret
-    state.tell_one(shown)
+    _tell(state, added, secret if secret_file is None else None)
 
 
 @client.command("set")
@@ -117,9 +134,12 @@ def add_client(state: State, /, secret_file: Path | None, refresh_tokens: bool, 
 @click.option("--refresh-tokens/--no-refresh-tokens", default=None, help=f"Whether it has the grant {GRANT_TYPES[1]}.")
 @click.option("--first-party/--third-party", default=None, help="Whether it is our own: nobody is asked for consent.")
 @_metadata
+@_secret_file
 @pass_state
-def set_client(state: State, /, client_id: str, refresh_tokens: bool | None, **metadata: Any) -> None:
-    """Change what is given; "" takes an address away.
+def set_client(
+    state: State, /, client_id: str, secret_file: Path | None, refresh_tokens: bool | None, **metadata: Any
+) -> None:
+    """Change what is given; "" takes an address away. A secret that has to be a new one is shown once, now.
 
     For instance: idp client set atosi --backchannel-logout-uri https://atosi.example.org/session/backchannel-logout
     """
@@ -128,8 +148,15 @@ def set_client(state: State, /, client_id: str, refresh_tokens: bool | None, **m
     changes = given({name: value for name, value in metadata.items() if value != ()})
     if not changes:
         raise click.UsageError("give at least one thing to set")
-    with state.services() as services:
-        state.tell_one(as_metadata(services.clients.set(client_id, **changes)))
+    with state.services() as services, _new_file(secret_file) as keep:
+        changed, secret = services.clients.set(client_id, **changes)
+        if secret is not None and keep is not None:
+            keep(secret)
+    _tell(state, changed, secret if secret_file is None else None)
+
+
+def _tell(state: State, client: Client, secret: str | None) -> None:
+    state.tell_one(as_metadata(client) | ({} if secret is None else {"client_secret": secret}))
 
 
 @contextmanager

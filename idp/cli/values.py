@@ -1,5 +1,6 @@
 """Dates, durations and passwords as they are given on a command line."""
 
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -38,6 +39,7 @@ class Clearable(click.ParamType[object]):
 DATE = Clearable("date", date.fromisoformat, "a date such as 2022-02-01")
 DURATION = Clearable("duration", parse_duration, "a duration such as 30m or 12h")
 TEXT = Clearable("text", str, "text")
+JSON_FILE = Clearable("file", lambda name: json.loads(Path(name).read_bytes()), "a file with JSON in it")
 
 
 def given(options: Mapping[str, object]) -> dict[str, Any]:

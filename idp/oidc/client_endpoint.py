@@ -24,7 +24,7 @@ from idp.store.units import UnitsOfWork
 
 log = logging.getLogger(__name__)
 
-METHODS = list(clients.AUTHENTICATION_METHODS)
+METHODS = ["client_secret_basic", "client_secret_post", "none"]
 CREDENTIALS = ("client_id", "client_secret", "client_assertion", "client_assertion_type")
 NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 FORM = "application/x-www-form-urlencoded"

@@ -14,7 +14,7 @@ from idp.store.base import Base
 
 PROFILES = ("oidc", "fapi2")
 SESSION_ACTIVITY = ("reported", "token_refresh", "none")
-AUTHENTICATION_METHODS = ("client_secret_basic", "client_secret_post", "none")
+AUTHENTICATION_METHODS = ("client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none")
 SUBJECT_TYPES = ("public", "pairwise")
 ACCESS_TOKEN_FORMATS = ("opaque", "jwt")
 APPLICATION_TYPES = ("web", "browser", "native")
@@ -27,7 +27,7 @@ LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
 class Client(Base):
-    """A relying application. The secret is kept as a hash only.
+    """A relying application. The secret is kept as a hash; sealed as well where HMACs are made with it.
 
     `profile` fixes the security rules; `session_activity` says how the application tells us that its person is active;
     `minimum_acr` is a level (see `kernel.levels`) that holds at every issue of tokens; a `first_party` client asks no
@@ -153,6 +153,11 @@ class Client(Base):
 
     def check_grant_type(self, grant_type: str) -> bool:
         return grant_type in self.grant_types
+
+
+def sealed_secret_place(client: Client) -> str:
+    """Where the secret of a client is sealed for (`kernel.envelope`)."""
+    return f"clients:{client.client_id}"
 
 
 def find(session: Session, client_id: str | None) -> Client | None:

@@ -5,6 +5,7 @@ from typing import Any
 from idp.kernel.levels import AcrValues
 from idp.oidc import claims, clients, keys
 from idp.oidc.authorization_request import PROMPT_VALUES, RESPONSE_MODES, RESPONSE_TYPES
+from idp.oidc.client_endpoint import METHODS
 
 PATHS = {
     "authorization_endpoint": "/authorize",
@@ -31,11 +32,9 @@ def metadata(issuer: str, highest_level: int) -> dict[str, Any]:
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
-        "token_endpoint_auth_methods_supported": list(clients.AUTHENTICATION_METHODS),
-        "introspection_endpoint_auth_methods_supported": [
-            method for method in clients.AUTHENTICATION_METHODS if method != "none"
-        ],
-        "revocation_endpoint_auth_methods_supported": list(clients.AUTHENTICATION_METHODS),
+        "token_endpoint_auth_methods_supported": list(METHODS),
+        "introspection_endpoint_auth_methods_supported": [method for method in METHODS if method != "none"],
+        "revocation_endpoint_auth_methods_supported": list(METHODS),
         "code_challenge_methods_supported": ["S256"],
         "scopes_supported": list(clients.SCOPES),
         "claims_supported": list(dict.fromkeys((*ID_TOKEN_CLAIMS, *claims.SUPPORTED))),

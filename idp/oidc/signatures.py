@@ -18,9 +18,21 @@ from joserfc.jws import JWSRegistry
 # What others may sign with: no `none`, and no HMAC with anything that is published.
 ASYMMETRIC = ("RS256", "PS256", "ES256", "EdDSA")
 KEY_TYPES: Mapping[str, str] = {"RS256": "RSA", "PS256": "RSA", "ES256": "EC", "EdDSA": "OKP"}
+HMAC = ("HS256", "HS384", "HS512")
+# RFC 7518 3.2: a secret has at least as many bytes as the hash.
+LEAST_SECRET_BYTES: Mapping[str, int] = {"HS256": 32, "HS384": 48, "HS512": 64}
+# What clients of a profile authenticate with (OIDC Core 9; FAPI 2.0 Security Profile 5.4.1).
+ALGORITHMS_OF_METHOD: Mapping[str, Mapping[str, Sequence[str]]] = {
+    "oidc": {"private_key_jwt": ASYMMETRIC, "client_secret_jwt": HMAC},
+    "fapi2": {"private_key_jwt": ("PS256", "ES256", "EdDSA")},
+}
 MOST_KEYS = 50
-LEAST_RSA_BITS = 2048
-_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k", "key_ops"})
+CURVES: Mapping[str, str] = {"EC": "P-256", "OKP": "Ed25519"}
+# Weaker ones are no keys (RFC 7518 3.3); larger ones and long exponents only cost time.
+RSA_BITS = range(2048, 8192 + 1)
+LONGEST_EXPONENT = 64
+PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+_DROPPED = PRIVATE_MEMBERS | {"key_ops"}
 
 AnyKey = RSAKey | ECKey | OKPKey | OctKey
 
@@ -65,11 +77,29 @@ def imported(jwk_set: Any) -> Sequence[AnyKey]:
     listed = jwk_set.get("keys") if isinstance(jwk_set, dict) else None
     keys: list[AnyKey] = []
     for jwk in (listed if isinstance(listed, list) else [])[:MOST_KEYS]:
-        if isinstance(jwk, dict) and jwk.get("kty") in KEY_TYPES.values() and jwk.get("use", "sig") == "sig":
+        if isinstance(jwk, dict) and _is_for_signatures(jwk):
             with suppress(JoseError, ValueError, TypeError, KeyError):
                 # Only the public members: who publishes a private key shall not hand it to us as well.
-                keys.append(import_key({name: jwk[name] for name in jwk if name not in _PRIVATE}))
-    return [key for key in keys if not isinstance(key, RSAKey) or key.raw_value.key_size >= LEAST_RSA_BITS]
+                keys.append(import_key({name: jwk[name] for name in jwk if name not in _DROPPED}))
+    return keys
+
+
+def _is_for_signatures(jwk: Mapping[str, Any]) -> bool:
+    """True for a key that says it is of a kind, a size and a use that count here."""
+    if jwk.get("use", "sig") != "sig":
+        return False
+    if jwk.get("kty") == "RSA":
+        return _bits(jwk.get("n")) in RSA_BITS and _bits(jwk.get("e")) <= LONGEST_EXPONENT
+    return jwk.get("kty") in ("EC", "OKP") and jwk.get("crv") == CURVES[jwk["kty"]]
+
+
+def _bits(encoded: Any) -> int:
+    """The length of a Base64urlUInt (RFC 7518 2); 0 for anything else."""
+    if not isinstance(encoded, str):
+        return 0
+    with suppress(ValueError):
+        return int.from_bytes(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)), "big").bit_length()
+    return 0
 
 
 def verified_by(token: str, key: AnyKey, alg: str) -> Signed | None:

@@ -95,7 +95,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"client_id": "a:b"}, "client.client_id"),
     ({"client_secret": "kort"}, "client.secret_too_weak"),
     ({"application_type": "desktop", "session_activity": "none"}, "client.application_type"),
-    ({"token_endpoint_auth_method": "private_key_jwt"}, "client.auth_method"),
+    ({"token_endpoint_auth_method": "tls_client_auth"}, "client.auth_method"),
     ({"token_endpoint_auth_method": "none"}, "client.web_is_confidential"),
     (
         {
