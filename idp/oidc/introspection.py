@@ -51,7 +51,12 @@ class Introspection:
     def _of(self, token: str, client_id: str) -> Mapping[str, Any] | None:
         found = self._access_tokens.find(token)
         if found is not None:
-            return self._said(found.token, client_id, found.account.sub, {"token_type": "Bearer", "aud": self._issuer})
+            return self._said(
+                found.token,
+                client_id,
+                found.account.sub,
+                {"token_type": "DPoP" if found.token.dpop_jkt else "Bearer", "aud": self._issuer},
+            )
         with self._units.reading() as unit:
             family = self._refresh_tokens.find_live(unit, token)
             return None if family is None else self._said(family.token, client_id, family.sub, {})
@@ -67,5 +72,6 @@ class Introspection:
             "iss": self._issuer,
             "iat": whole_seconds(token.issued_at),
             "exp": whole_seconds(token.expires_at),
+            **({"cnf": {"jkt": token.dpop_jkt}} if token.dpop_jkt else {}),
             **more,
         }

@@ -3,6 +3,7 @@
     respond(request) -> ClientResponse
         parameters   single-valued, decoded strictly            (client_endpoint)
         client       one method, the registered one             (client_endpoint)
+        proof        of the key that tokens are bound to        (dpop)
         grant        authorization_code, refresh_token          (Authlib's dispatch, our transactions)
         tokens       written with the consequence, signed after (token_issuer)
 
@@ -30,6 +31,8 @@ from idp.oidc import clients
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
 from idp.oidc.clients import Client
+from idp.oidc.discovery import PATHS
+from idp.oidc.dpop import Proof, Proofs
 from idp.oidc.refresh_token import RefreshTokens
 from idp.oidc.token_issuer import Issued, TokenIssuer
 from idp.sessions.lifecycle import Sessions
@@ -59,9 +62,10 @@ class Provider:
         refresh_tokens: RefreshTokens,
         token_issuer: TokenIssuer,
         sessions: Sessions,
+        proofs: Proofs,
     ) -> None:
         self.units, self.trail, self.codes, self.refresh_tokens = units, trail, codes, refresh_tokens
-        self.token_issuer, self.sessions = token_issuer, sessions
+        self.token_issuer, self.sessions, self.proofs = token_issuer, sessions, proofs
         self.endpoint = ClientEndpoint("token", units, trail, KNOWN_PARAMETERS, records_strangers=True)
         self._server = _Server(self)
 
@@ -118,7 +122,9 @@ class _Server(AuthorizationServer):  # type: ignore[misc]
 
 
 class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
-    """What both grants share: the client first, then everything else."""
+    """What both grants share: the client first, then its proof, then everything else."""
+
+    proof: Proof | None = None
 
     @property
     def provider(self) -> Provider:
@@ -130,6 +136,13 @@ class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         self.request.client = client
         if not client.check_grant_type(self.GRANT_TYPE):
             raise UnauthorizedClientError("the client is not registered for this grant_type")
+        presented = self.request.headers.get("DPoP")
+        self.proof = self.provider.proofs.of_client(client, presented, PATHS["token_endpoint"])
+
+    @property
+    def jkt(self) -> str | None:
+        """The key that this request proves to have."""
+        return None if self.proof is None else self.proof.jkt
 
     def answer(self, issued: Issued, scope: str) -> dict[str, Any]:
         """The body of a successful response (OIDC Core 3.1.3.3). Signs; no unit of work is open."""
@@ -137,7 +150,7 @@ class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         access_token = token_issuer.access_token(client, issued)
         answer: dict[str, Any] = {
             "access_token": access_token,
-            "token_type": "Bearer",
+            "token_type": "Bearer" if issued.dpop_jkt is None else "DPoP",
             "expires_in": issued.expires_in_seconds,
             "scope": scope,
             "id_token": token_issuer.id_token(client, issued, access_token),
@@ -146,7 +159,10 @@ class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             answer["refresh_token"] = issued.refresh_token
         return answer
 
-    def record_issue(self, unit: Any, issued: Issued) -> None:
+    def conclude(self, unit: Any, issued: Issued) -> None:
+        """The proof is used up by this, and the issue is recorded. Raises InvalidDpopProof when it was before."""
+        if self.proof is not None:
+            self.provider.proofs.use(unit, self.proof)
         self.provider.trail.record(
             unit,
             TokensIssued(
@@ -171,11 +187,13 @@ class _AuthorizationCodeGrant(_Grant):
             raise InvalidRequestError("code is missing")
         with self.provider.units.writing() as unit:
             grant = self.provider.codes.redeem(
-                unit, code, client.client_id, data.get("redirect_uri"), data.get("code_verifier")
+                unit, code, client.client_id, data.get("redirect_uri"), data.get("code_verifier"), self.jkt
             )
-            issued = self.provider.token_issuer.issue(unit, client, grant, None, starts_family=True) if grant else None
+            issued = None
+            if grant:
+                issued = self.provider.token_issuer.issue(unit, client, grant, None, True, self.jkt)
             if issued:
-                self.record_issue(unit, issued)
+                self.conclude(unit, issued)
         if not issued:
             raise InvalidGrantError("the code is not valid for this request, was used before, or its session is over")
         return self.answer(issued, issued.grant.scope)
@@ -193,7 +211,7 @@ class _RefreshTokenGrant(_Grant):
             raise InvalidRequestError("refresh_token is missing")
         scope = (data.get("scope") or "").split()
         with self.provider.units.writing() as unit:
-            used = self.provider.refresh_tokens.use(unit, token, client.client_id, rotates=client.is_public)
+            used = self.provider.refresh_tokens.use(unit, token, client.client_id, client.is_public, self.jkt)
             issued = None
             if used:
                 if not set(scope) <= set(used.grant.scope.split()):
@@ -202,11 +220,11 @@ class _RefreshTokenGrant(_Grant):
                 if client.session_activity == "token_refresh":
                     self.provider.sessions.touch_by_refresh(unit, used.grant.session_id, client.client_id)
                 grant = replace(used.grant, scope=" ".join(scope) or used.grant.scope)
-                issued = self.provider.token_issuer.issue(unit, client, grant, used.refresh_token, False)
+                issued = self.provider.token_issuer.issue(unit, client, grant, used.refresh_token, False, self.jkt)
                 if issued is None:
                     # Raised inside the unit of work: a refresh token that yields nothing is not used up.
                     raise InvalidGrantError(NOT_VALID)
-                self.record_issue(unit, issued)
+                self.conclude(unit, issued)
         if not issued:
             raise InvalidGrantError(NOT_VALID)
         return self.answer(issued, issued.grant.scope)

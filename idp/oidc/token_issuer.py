@@ -52,6 +52,7 @@ class Issued:
     account: Account
     session: Session
     issued_at: datetime
+    dpop_jkt: str | None = None
 
 
 class TokenIssuer:
@@ -70,9 +71,18 @@ class TokenIssuer:
         self._issuer, self._acr, self._lifetimes = issuer, AcrValues(issuer), lifetimes
 
     def issue(
-        self, unit: Unit, client: Client, grant: Grant, refresh_token: str | None, starts_family: bool
+        self,
+        unit: Unit,
+        client: Client,
+        grant: Grant,
+        refresh_token: str | None,
+        starts_family: bool,
+        dpop_jkt: str | None = None,
     ) -> Issued | None:
         """Tokens for the grant exist; None when nobody may have them any more.
+
+        With `dpop_jkt` the access token is bound to that key, and so is a new family of refresh tokens of a public
+        client; those of a confidential one are bound by its authentication (RFC 9449 5).
 
         That is so when the session is over, or will be within a second; when the account is blocked; and when the
         session, or what the grant was given for, does not reach the client's own minimum level.
@@ -96,15 +106,17 @@ class TokenIssuer:
                 session_id=session.id,
                 scope=grant.scope,
                 claims=grant.claims,
+                dpop_jkt=dpop_jkt,
                 issued_at=now,
                 expires_at=now + lifetime,
             )
         )
         self._sessions.join(unit, session.id, client.client_id)
         if starts_family and refresh_token is None and client.check_grant_type("refresh_token"):
-            refresh_token = self._refresh_tokens.start(unit, grant, session.absolute_ends_at)
+            bound_to = dpop_jkt if client.is_public else None
+            refresh_token = self._refresh_tokens.start(unit, grant, session.absolute_ends_at, bound_to)
         seconds = lifetime // timedelta(seconds=1)
-        return Issued(secret, seconds, refresh_token, grant, account, session, now)
+        return Issued(secret, seconds, refresh_token, grant, account, session, now, dpop_jkt)
 
     def access_token(self, client: Client, issued: Issued) -> str:
         """The access token itself, as the client is registered: opaque, or a signed JWT (RFC 9068 2.2).
@@ -127,6 +139,8 @@ class TokenIssuer:
             "acr": self._acr.stated(grant.requested_acr, grant.level),
             "amr": grant.amr,
         }
+        if issued.dpop_jkt is not None:
+            payload["cnf"] = {"jkt": issued.dpop_jkt}
         return self._keys.sign(client.id_token_signed_response_alg, payload, ACCESS_TOKEN)
 
     def id_token(self, client: Client, issued: Issued, access_token: str) -> str:

@@ -1,23 +1,22 @@
-"""The userinfo endpoint (OIDC Core 5.3), for bearer tokens (RFC 6750)."""
+"""The userinfo endpoint (OIDC Core 5.3)."""
 
 from typing import Any
 
 from idp.oidc import claims
-from idp.oidc.access_token import INVALID_TOKEN, AccessTokens, BearerError
+from idp.oidc.protected_resource import AccessTokenError, ProtectedResources, ResourceRequest, shown
 
 
 class Userinfo:
     """Answers what an access token may know about its person."""
 
-    def __init__(self, access_tokens: AccessTokens) -> None:
-        self._access_tokens = access_tokens
+    def __init__(self, protected_resources: ProtectedResources) -> None:
+        self._protected_resources = protected_resources
 
-    def respond(self, token: str) -> dict[str, Any]:
-        """The claims. Raises BearerError from the very instant at which the token or its session is over."""
-        found = self._access_tokens.find(token)
-        if found is None:
-            raise BearerError(*INVALID_TOKEN)
+    def respond(self, request: ResourceRequest) -> dict[str, Any]:
+        """The claims. Raises AccessTokenError from the very instant at which the token or its session is over."""
+        found = self._protected_resources.admit(request)
         scope = found.token.scope.split()
         if "openid" not in scope:
-            raise BearerError(403, "insufficient_scope", "the access token was not issued for openid")
+            scheme = shown(request).scheme
+            raise AccessTokenError(403, "insufficient_scope", "the access token was not issued for openid", scheme)
         return claims.userinfo(found.account, scope, found.token.claims)
