@@ -117,6 +117,7 @@ class SessionActivity:
                 "ends_at": whole_seconds(idle.ends_at(session)),
                 "absolute_ends_at": whole_seconds(session.absolute_ends_at),
                 "expires_in": idle.seconds_left(session, now),
+                "idle_timeout": int(session.idle_timeout.total_seconds()),
             },
         )
 
