@@ -120,6 +120,26 @@ def test_absolute_limit_ends_the_session_however_busy_it_is(
     assert not is_signed_in(browser)
 
 
+def test_somebody_who_works_until_the_absolute_limit_is_warned_as_long_before_it_as_ever(
+    make_kit: MakeKit, provider: HostileProvider, clock: FixedClock
+) -> None:
+    provider.absolute_timeout = timedelta(minutes=45)
+    browser = signed_in(make_kit())
+    for _ in range(43):
+        clock.move(timedelta(minutes=1))
+        tell(browser)
+    asked = browser.get("/session/status").json
+    assert asked == {"signed_in": True, "expires_in": 120, "warn_before": 120, "at_limit": True}
+
+
+def test_somebody_who_comes_when_the_absolute_limit_is_near_is_warned_as_long_before_it_as_ever(
+    make_kit: MakeKit, provider: HostileProvider
+) -> None:
+    provider.absolute_timeout = timedelta(minutes=3)
+    asked = signed_in(make_kit()).get("/session/status").json
+    assert asked == {"signed_in": True, "expires_in": 180, "warn_before": 120, "at_limit": True}
+
+
 def test_session_that_ended_before_the_login_was_done_starts_none(kit: SessionKit, provider: HostileProvider) -> None:
     provider.change_session_answer = lambda answer: {"active": False}
     assert come_back(kit.app.test_client()) is None
@@ -174,6 +194,9 @@ LIES: dict[str, Callable[[Claims], Any]] = {
     "deadline not a number": lambda answer: {**answer, "expires_in": float("nan")},
     "deadline true": lambda answer: {**answer, "expires_in": True},
     "now as null": lambda answer: {**answer, "now": None},
+    "idle time-out of nothing": lambda answer: {**answer, "idle_timeout": 0},
+    "idle time-out as text": lambda answer: {**answer, "idle_timeout": "1800"},
+    "without idle time-out": lambda answer: {name: value for name, value in answer.items() if name != "idle_timeout"},
     "absolute limit huge": lambda answer: {**answer, "absolute_ends_at": 10**400},
 }
 
