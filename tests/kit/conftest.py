@@ -66,8 +66,8 @@ def browser(kit: SessionKit) -> FlaskClient:
     return signed_in(kit)
 
 
-def signed_in(kit: SessionKit) -> FlaskClient:
-    browser = kit.app.test_client()
+def signed_in(kit: SessionKit, browser: FlaskClient | None = None) -> FlaskClient:
+    browser = browser or kit.app.test_client()
     arrived = come_back(browser)
     assert arrived == "/", arrived
     return browser

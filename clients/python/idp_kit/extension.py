@@ -98,11 +98,14 @@ class SessionKit:
         return guarded
 
     def csrf_token(self) -> str:
-        """What the form that logs out must bring along as `csrf_token`; other forms of the application may use it."""
+        """What the form that logs out must bring along as `csrf_token`; other forms of the application may use it. That
+        of a visitor holds for an hour, and needs their cookie."""
         return _session().csrf_token(self.config.secret_key)
 
     def require_csrf_token(self) -> None:
         """The form came from a page of this session. Raises Forbidden."""
+        if _session().key is None:
+            abort(403)  # nobody was given one
         given, expected = request.form.get("csrf_token", ""), self.csrf_token()
         if not hmac.compare_digest(given.encode(), expected.encode()):
             abort(403)

@@ -1,0 +1,46 @@
+"""What the kit keeps for a browser, and what it says to whoever keeps answers on the way."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Response, session
+from flask.testing import FlaskClient
+
+from idp_kit import SessionKit
+from tests.kit.conftest import signed_in
+
+
+@pytest.fixture
+def kit(kit: SessionKit) -> SessionKit:
+    """With a form for visitors too."""
+    kit.app.add_url_rule("/form", "form", kit.csrf_token)
+
+    @kit.app.post("/form")
+    def sent() -> str:
+        kit.require_csrf_token()
+        return "done"
+
+    return kit
+
+
+def test_two_visitors_have_different_tokens_that_hold_in_their_own_browsers_alone(kit: SessionKit) -> None:
+    one, other = kit.app.test_client(), kit.app.test_client()
+    tokens = [each.get("/form").text for each in (one, other)]
+    assert tokens[0] != tokens[1]
+    assert [each.get("/form").text for each in (one, other)] == tokens, "the page may be open in two tabs"
+    assert one.post("/form", data={"csrf_token": tokens[0]}).text == "done"
+    for browser, token in ((one, tokens[1]), (other, tokens[0]), (kit.app.test_client(), tokens[0])):
+        assert browser.post("/form", data={"csrf_token": token}).status_code == 403
+
+
+def test_form_that_nobody_asked_for_is_refused_and_leaves_nothing_behind(kit: SessionKit) -> None:
+    refused = kit.app.test_client().post("/form", data={"csrf_token": ""})
+    assert refused.status_code == 403 and "Set-Cookie" not in refused.headers
+
+
+def test_token_of_a_visitor_is_none_after_the_login(kit: SessionKit) -> None:
+    visitor = kit.app.test_client()
+    token = visitor.get("/form").text
+    browser = signed_in(kit, visitor)
+    assert browser.get("/form").text != token
+    assert browser.post("/form", data={"csrf_token": token}).status_code == 403
