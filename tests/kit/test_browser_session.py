@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from flask import Response, session
-from flask.testing import FlaskClient
 
 from idp_kit import SessionKit
 from tests.kit.conftest import signed_in
@@ -44,3 +43,35 @@ def test_token_of_a_visitor_is_none_after_the_login(kit: SessionKit) -> None:
     browser = signed_in(kit, visitor)
     assert browser.get("/form").text != token
     assert browser.post("/form", data={"csrf_token": token}).status_code == 403
+
+
+# What is kept on the way
+
+
+def test_page_of_somebody_who_is_signed_in_is_kept_by_nobody(kit: SessionKit) -> None:
+    browser, stranger = signed_in(kit), kit.app.test_client()
+    script = {"Sec-Fetch-Dest": "empty"}
+    for answer in (browser.get("/"), stranger.get("/"), stranger.get("/", headers=script)):
+        assert answer.headers["Cache-Control"] == "no-store" and answer.headers["Vary"] == "Cookie"
+
+
+def test_application_that_says_how_long_its_page_is_kept_is_left_alone(kit: SessionKit) -> None:
+    def week() -> Response:
+        return Response("week 3", headers={"Cache-Control": "private, max-age=60", "Vary": "Accept-Language"})
+
+    kit.app.add_url_rule("/week", "week", kit.login_required(week))
+    answer = signed_in(kit).get("/week")
+    assert answer.headers["Cache-Control"] == "private, max-age=60"
+    assert {each.strip() for each in answer.headers["Vary"].split(",")} == {"Accept-Language", "Cookie"}
+
+
+def test_answer_depends_on_the_cookie_only_where_the_session_was_read(kit: SessionKit) -> None:
+    kit.app.add_url_rule("/about", "about", lambda: "about us")
+    kit.app.add_url_rule("/who", "who", lambda: str(kit.login is not None))
+    kit.app.add_url_rule("/basket", "basket", lambda: session.get("basket", "empty"))
+    for browser in (signed_in(kit), kit.app.test_client()):
+        for path, varies in {"/about": False, "/session/session.js": False, "/who": True, "/basket": True}.items():
+            answer = browser.get(path, buffered=True)
+            assert answer.vary.as_set() == ({"cookie"} if varies else set()), path
+            assert answer.headers.get("Cache-Control") != "no-store"
+    assert "Cookie" in kit.app.test_client().get("/login").vary

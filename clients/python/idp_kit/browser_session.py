@@ -21,7 +21,9 @@ HAS_FORM = "idp_kit_form"
 class BrowserSession(dict[str, Any], SessionMixin):
     """What is kept for one browser; values are what JSON can hold. `key` is the value of the cookie, None until
     something is kept, and `is_new` until the store knows it; `kept` is what the store held at the start of the
-    request."""
+    request. `accessed` when the answer depends on it, `is_guarded` when it is for people who are signed in."""
+
+    is_guarded = False
 
     def __init__(self, key: str | None = None, kept: Kept | None = None) -> None:
         super().__init__(kept.data if kept else {})
@@ -68,6 +70,7 @@ class ServerSessions(SessionInterface):
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """What changed is kept, and the browser has the cookie; an empty session is forgotten on both sides."""
         assert isinstance(session, BrowserSession)  # noqa: S101 - open_session makes no others
+        _keep_from_others(session, response)
         flags: dict[str, Any] = {"path": "/", "secure": self._config.is_secure, "httponly": True, "samesite": "Lax"}
         presented, now = request.cookies.get(self._config.cookie), self._clock.now()
         changed, removed = session.changes()
@@ -81,3 +84,12 @@ class ServerSessions(SessionInterface):
             self._store.save(session.named(), changed, removed, now + ANONYMOUS_FOR, session.is_new, now)
         if session.key is not None and session.key != presented:
             response.set_cookie(self._config.cookie, session.key, **flags)
+
+
+def _keep_from_others(session: BrowserSession, response: Response) -> None:
+    """Nobody is shown what was answered to somebody else. What is for people who are signed in is kept by nobody, also
+    not by their own browser, in which somebody else may sign in; unless the application says how long it is."""
+    if session.accessed:
+        response.vary.add("Cookie")
+    if session.is_guarded:
+        response.headers.setdefault("Cache-Control", "no-store")

@@ -83,10 +83,12 @@ class SessionKit:
         return kept.ended if kept else None
 
     def login_required(self, view: Callable[P, R]) -> Callable[P, R | AnyResponse]:
-        """The view is for people who are signed in; others are sent to log in, and scripts get a 401."""
+        """The view is for people who are signed in; others are sent to log in, and scripts get a 401. No answer is kept
+        by a browser, or on the way, unless the view says so in `Cache-Control`."""
 
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R | AnyResponse:
+            _session().is_guarded = True
             if self.login is not None:
                 return view(*args, **kwargs)
             if request.method == "GET" and request.headers.get("Sec-Fetch-Dest", "document") == "document":
@@ -142,11 +144,11 @@ class SessionKit:
 
     def _settle(self) -> None:
         """Who is signed in is known, and what a person does is seen."""
-        kept = _session().kept
-        if kept is None or kept.login is None or _is_static():
-            return
-        if self._live_clock() is not None and is_opened_by_a_person():
+        ours = _session()
+        is_anybody = ours.kept is not None and ours.kept.login is not None
+        if is_anybody and not _is_static() and self._live_clock() is not None and is_opened_by_a_person():
             self._seen(timedelta(0), wait=False)
+        ours.accessed = False  # The answer depends on it where the application looks.
 
     def _live_clock(self) -> SessionClock | None:
         """The clock of whoever is signed in; from the known deadline on the provider is asked first."""
@@ -275,7 +277,8 @@ class SessionKit:
 
 
 def _session() -> BrowserSession:
-    return cast(BrowserSession, session)
+    """The session itself and not Flask's stand-in, each use of which counts as access."""
+    return cast(BrowserSession, session._get_current_object())  # type: ignore[attr-defined]
 
 
 def _is_static() -> bool:
