@@ -6,7 +6,7 @@ import pytest
 from flask import Response, session
 
 from idp_kit import SessionKit
-from tests.kit.conftest import signed_in
+from tests.kit.conftest import BY_OUR_PAGE, signed_in
 
 
 @pytest.fixture
@@ -75,3 +75,25 @@ def test_answer_depends_on_the_cookie_only_where_the_session_was_read(kit: Sessi
             assert answer.vary.as_set() == ({"cookie"} if varies else set()), path
             assert answer.headers.get("Cache-Control") != "no-store"
     assert "Cookie" in kit.app.test_client().get("/login").vary
+
+
+# Whose page it is
+
+
+def test_page_and_answers_carry_the_same_mark_which_is_another_for_each_login(kit: SessionKit) -> None:
+    browser = kit.app.test_client()
+    marks = []
+    for _ in range(2):
+        signed_in(kit, browser)
+        page = browser.get("/page").text
+        for answer in (
+            browser.get("/session/status"),
+            browser.post("/session/activity", json={"idle_seconds": 0}, headers=BY_OUR_PAGE),
+        ):
+            assert answer.json is not None
+            assert f'data-mark="{answer.json["mark"]}"' in page
+        marks.append(browser.get("/session/status").json["mark"])  # type: ignore[index]
+        cookie = browser.get_cookie("app_session")
+        assert cookie is not None and cookie.value not in page
+    assert len(set(marks)) == 2
+    assert signed_in(kit).get("/session/status").json["mark"] not in marks  # type: ignore[index]

@@ -18,6 +18,11 @@ CLOCK = """(() => {
   window.moved = 0;
   Date.now = () => real() + window.moved;
 })()"""
+REVEALED = """() => {
+  new MutationObserver(() => {
+    if (!document.documentElement.classList.contains("session-kit-over")) violated("somebody else's page is seen");
+  }).observe(document.documentElement, { attributes: true });
+}"""
 CONCEALED = "() => getComputedStyle(document.querySelector('h1')).visibility === 'hidden'"
 
 
@@ -266,6 +271,52 @@ def test_page_that_the_browser_kept_is_hidden_until_it_was_asked_about(
         page.wait_for_function(f"() => !({CONCEALED})()")
         with page.expect_response("**/session/activity"):
             page.keyboard.press("a")
+
+
+def test_page_that_the_browser_kept_of_somebody_else_is_never_seen_and_left(
+    begin: Begin, keeping_browser: Browser
+) -> None:
+    visit = begin(Application(idle=60, warn=5), keeping_browser)
+    page = visit.tab("/page/start?kept=1")
+    page.evaluate("() => { window.kept = true; }")
+    page.goto(f"{visit.application.origin}/elsewhere")
+    visit.application.end()
+    visit.application.sign_in()
+    visit.application.hang()
+    page.go_back(wait_until="commit")
+    assert page.evaluate("() => window.kept"), "the browser did not keep the page"
+    assert page.evaluate(CONCEALED)
+    page.evaluate(REVEALED)
+    visit.application.recover()
+    page.wait_for_url(SIGNED_OUT)
+
+
+def test_page_that_the_browser_kept_stays_hidden_as_long_as_nobody_can_be_asked(
+    begin: Begin, keeping_browser: Browser
+) -> None:
+    visit = begin(Application(idle=60, warn=5), keeping_browser)
+    visit.may_be_unreachable = True
+    page = visit.tab("/page/start?kept=1")
+    page.evaluate("() => { window.kept = true; }")
+    page.goto(f"{visit.application.origin}/elsewhere")
+    visit.application.broken = True
+    with page.expect_response("**/session/status"):
+        page.go_back(wait_until="commit")
+    assert page.evaluate("() => window.kept"), "the browser did not keep the page"
+    page.wait_for_timeout(500)
+    assert page.evaluate(CONCEALED)
+    visit.application.broken = False
+    page.wait_for_function(f"() => !({CONCEALED})()")
+
+
+def test_page_of_somebody_else_is_left_when_another_tab_signs_in_anew(begin: Begin) -> None:
+    visit = begin(Application(idle=60, warn=5))
+    page = visit.tab()
+    visit.application.sign_in()
+    other = visit.tab("/page/other")
+    page.wait_for_url(SIGNED_OUT)
+    other.wait_for_timeout(1000)
+    assert urlsplit(other.url).path == "/page/other", "what other tabs hear makes nobody leave"
 
 
 def test_page_that_the_browser_prepares_asks_nothing_before_it_is_seen(begin: Begin) -> None:

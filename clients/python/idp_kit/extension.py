@@ -131,6 +131,7 @@ class SessionKit:
             "logout-form": logout_form,
             "signed-out": self.config.signed_out_path,
             "lang": lang,
+            "mark": self._mark(),
         }
         left = kept.clock.times.ends_at - self._clock.now()
         return head(url_for(f"{NAME}.asset", name="session.js"), settings, left)
@@ -259,7 +260,7 @@ class SessionKit:
                 clock = self._look_again(
                     self.store.change_clock(self.login.sid, lambda before: before.with_times(learned))
                 )
-        return time_left(clock, self._clock.now())
+        return time_left(clock, self._clock.now(), self._mark())
 
     def _activity(self) -> Response:
         if not is_our_page(self.config):
@@ -273,7 +274,10 @@ class SessionKit:
         if clock is not None:
             longest = clock.times.idle_timeout.total_seconds()
             clock = self._seen(timedelta(seconds=min(max(idle, 0), longest)), wait=True)
-        return time_left(clock, self._clock.now(), is_report=True)
+        return time_left(clock, self._clock.now(), self._mark(), is_report=True)
+
+    def _mark(self) -> str:
+        return _session().mark(self.config.secret_key)
 
 
 def _session() -> BrowserSession:
