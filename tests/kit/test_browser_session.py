@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from flask import Response, session
+from flask.testing import FlaskClient
 
 from idp_kit import SessionKit
+from tests.demo.hostile_provider import HostileProvider
 from tests.kit.conftest import BY_OUR_PAGE, signed_in
 
 
@@ -80,20 +82,23 @@ def test_answer_depends_on_the_cookie_only_where_the_session_was_read(kit: Sessi
 # Whose page it is
 
 
-def test_page_and_answers_carry_the_same_mark_which_is_another_for_each_login(kit: SessionKit) -> None:
-    browser = kit.app.test_client()
-    marks = []
-    for _ in range(2):
-        signed_in(kit, browser)
-        page = browser.get("/page").text
-        for answer in (
-            browser.get("/session/status"),
-            browser.post("/session/activity", json={"idle_seconds": 0}, headers=BY_OUR_PAGE),
-        ):
-            assert answer.json is not None
-            assert f'data-mark="{answer.json["mark"]}"' in page
-        marks.append(browser.get("/session/status").json["mark"])  # type: ignore[index]
-        cookie = browser.get_cookie("app_session")
-        assert cookie is not None and cookie.value not in page
-    assert len(set(marks)) == 2
-    assert signed_in(kit).get("/session/status").json["mark"] not in marks  # type: ignore[index]
+def mark(browser: FlaskClient) -> str:
+    """What a page was given and answers repeat."""
+    page, cookie = browser.get("/page").text, browser.get_cookie("app_session")
+    reported = browser.post("/session/activity", json={"idle_seconds": 0}, headers=BY_OUR_PAGE).json
+    asked = browser.get("/session/status").json
+    assert reported is not None and asked is not None and reported["mark"] == asked["mark"]
+    assert f'data-mark="{asked["mark"]}"' in page
+    assert cookie is not None and cookie.value not in page and "session-1" not in page
+    return str(asked["mark"])
+
+
+def test_page_and_answers_carry_a_mark_that_is_another_for_each_session_of_the_provider(
+    kit: SessionKit, provider: HostileProvider
+) -> None:
+    browser = signed_in(kit)
+    first = mark(browser)
+    assert mark(signed_in(kit, browser)) == first, "who logs in once more loses no page that is open"
+    provider.change_claims = lambda claims: claims.update(sid="session-2")
+    provider.change_session_answer = lambda answer: {**answer, "sid": "session-2"}
+    assert mark(signed_in(kit, browser)) != first

@@ -54,10 +54,6 @@ class BrowserSession(dict[str, Any], SessionMixin):
             self[HAS_FORM] = True
         return hmac.digest(key.encode(), f"csrf {self.named()}".encode(), sha256).hex()
 
-    def mark(self, key: str) -> str:
-        """Something else for each login, by which pages tell whose they are; it opens nothing."""
-        return hmac.digest(key.encode(), f"mark {self.key}".encode(), sha256).hex()[:32]
-
 
 class ServerSessions(SessionInterface):
     """Keeps sessions in a store. Requests at the same time change different entries without losing one."""

@@ -5,7 +5,7 @@
              data-logout="/logout" data-signed-out="/signed-out" data-lang="nl" data-logout-form="logout"
              data-mark="..."></script>
 
-   data-mark says whose page it is: something else for each login, which answers repeat as `mark`. The page is left when
+   data-mark says whose page it is: something else for each session, which answers repeat as `mark`. The page is left when
    they differ, because somebody else has signed in. Without it the script cannot tell.
    data-logout-form (optional) is the id of a form that logs out; without it, data-logout is opened.
 
