@@ -55,8 +55,13 @@ class TroubledClients:
         return before.is_silent
 
     def failed(self, client_id: str, has_answered: bool, now: datetime) -> None:
-        """The client did not take a notice: it has trouble itself (`has_answered`), or nobody answered at all."""
+        """The client did not take a notice: it has trouble itself (`has_answered`), or nobody answered at all.
+
+        While it rests nothing changes: what fails then was under way when the rest began, and failed of the same.
+        """
         trouble = self._troubles.setdefault(client_id, _Trouble())
+        if trouble.rests_until is not None and now < trouble.rests_until:
+            return
         trouble.failures += 1
         if not has_answered or trouble.failures >= FAILURES_IN_A_ROW:
             trouble.is_silent = True
