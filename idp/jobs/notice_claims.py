@@ -24,6 +24,7 @@ from idp.sessions.models import Session
 from idp.store.base import UtcDateTime
 from idp.store.dialects import take_turns
 
+UNREADABLE = "unreadable"
 AT_ONCE = 2
 # The longest call, and what a busy machine and two clocks may add. For as long a killed worker's notices rest.
 LEASE = timedelta(seconds=15)
@@ -191,29 +192,48 @@ def _with_addresses(unit: Unit, claimed: Sequence[Any]) -> Sequence[Notice]:
     """With where each goes now, and since when its session is over."""
     if not claimed:
         return ()
-    receivers, sids = {row.receiver for row in claimed}, {row.payload["sid"] for row in claimed}
+    about = {row.id: _about(row.payload) for row in claimed}
+    receivers, sids = {row.receiver for row in claimed}, {sid for sid, _ in filter(None, about.values())}
     columns = Client.client_id, Client.backchannel_logout_uri, Client.id_token_signed_response_alg
     clients = {row.client_id: row for row in unit.execute(select(*columns).where(Client.client_id.in_(receivers)))}
     sessions = {each.sid: each for each in unit.scalars(select(Session).where(Session.sid.in_(sids)))}
     notices = []
     for row in sorted(claimed, key=lambda row: row.id):
-        client, session = clients.get(row.receiver), sessions.get(row.payload["sid"])
+        sid, sub = about[row.id] or ("", "")
+        client, session = clients.get(row.receiver), sessions.get(sid)
         uri = client.backchannel_logout_uri if client is not None else None
         notices.append(
             Notice(
                 id=row.id,
                 client_id=row.receiver,
-                sid=row.payload["sid"],
-                sub=row.payload["sub"],
+                sid=sid,
+                sub=sub,
                 tries=row.tries,
                 expires_at=row.expires_at,
                 uri=uri,
                 alg=client.id_token_signed_response_alg if client is not None else "",
                 over_at=over_at(session) if session is not None else None,
-                cannot_be_sent=CLIENT_IS_GONE if client is None else None if uri else NO_ADDRESS,
+                cannot_be_sent=_hindrance(about[row.id] is not None, client is not None, bool(uri)),
             )
         )
     return notices
+
+
+def _about(payload: object) -> tuple[str, str] | None:
+    """The `sid` and `sub` of a notice; None for one that is not as this program writes them."""
+    if not isinstance(payload, Mapping):
+        return None
+    sid, sub = payload.get("sid"), payload.get("sub")
+    return (sid, sub) if isinstance(sid, str) and isinstance(sub, str) else None
+
+
+def _hindrance(is_readable: bool, is_there: bool, has_address: bool) -> str | None:
+    """Why nobody can be called."""
+    if not is_readable:
+        return UNREADABLE
+    if not is_there:
+        return CLIENT_IS_GONE
+    return None if has_address else NO_ADDRESS
 
 
 def _open() -> ColumnElement[bool]:

@@ -215,6 +215,23 @@ def test_client_that_is_gone_is_given_up(services: Services, make: Factories, re
     assert states(services) == ["final: client is gone"] and receiver.calls == []
 
 
+@pytest.mark.parametrize("payload", [{}, {"sub": "s"}, {"sid": "s"}, {"sid": 1, "sub": "s"}, []], ids=str)
+def test_notice_that_cannot_be_read_is_given_up_with_an_alarm_and_keeps_no_other_back(
+    services: Services, make: Factories, receiver: Receiver, payload: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    unreadable, name = add_clients(make, [receiver, receiver])
+    ended(services, make.person().id, [unreadable, name])
+    with services.units.writing() as unit:
+        broken = update(OutboxMessage).where(OutboxMessage.receiver == unreadable)
+        unit.execute(broken.values(payload=payload))
+    observed = Observed()
+    assert delivery(services, observed).run() == 1
+    assert states(services) == ["final: unreadable", "delivered"] and len(receiver.calls) == 1
+    assert (unreadable, "refused", None) in observed.settled
+    alarms = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert alarms == ["ALARM: app-0 cannot be told that sessions ended: unreadable"]
+
+
 def test_letters_are_left_alone(services: Services, make: Factories) -> None:
     message = enqueue(services)
     assert delivery(services).run() == 0
