@@ -65,7 +65,7 @@ def test_every_2xx_is_success(services: Services, make: Factories, receiver: Rec
     assert delivery(services).run() == 1 and states(services) == ["delivered"]
 
 
-@pytest.mark.parametrize("code", [400, 403, 404, 410, 429])
+@pytest.mark.parametrize("code", [400, 403, 404, 410])
 def test_4xx_is_final(
     services: Services, make: Factories, receiver: Receiver, clock: FixedClock, code: int, caplog: Any
 ) -> None:
@@ -84,13 +84,16 @@ def test_4xx_is_final(
 @pytest.mark.parametrize(
     ("behaviour", "failure"),
     [
+        (status(408), "http 408"),
+        (status(425), "http 425"),
+        (status(429), "http 429"),
         (status(500), "http 500"),
         (status(503), "http 503"),
         (hangs, "timeout"),
         (sends(b""), "no connection"),
         (sends(b"not HTTP\r\n\r\n"), "no connection"),
     ],
-    ids=["500", "503", "timeout", "closed", "garbage"],
+    ids=["408", "425", "429", "500", "503", "timeout", "closed", "garbage"],
 )
 def test_failure_is_tried_again_with_growing_waits_until_it_succeeds(
     services: Services, make: Factories, receiver: Receiver, clock: FixedClock, behaviour: Any, failure: str
