@@ -36,7 +36,7 @@ from tests.services.certificates import new_authority
 from tests.services.ports import free_port
 
 SECOND = timedelta(seconds=1)
-SHORT = timedelta(milliseconds=150)
+SHORT = SECOND
 IDLE = timedelta(minutes=30)
 
 
