@@ -98,7 +98,7 @@ class LogoutNoticeDelivery:
         self._tried: SimpleQueue[_Tried] = SimpleQueue()
         self._under_way: Counter[str] = Counter()
         self._troubled = TroubledClients()
-        # Clients that answer again, with notices that may still wait for that.
+        # Clients that answer, with notices that may still wait for that.
         self._waking: set[str] = set()
         self._alarmed: dict[tuple[str, str], datetime] = {}
 
@@ -241,7 +241,7 @@ class LogoutNoticeDelivery:
         if tried.was_not_called or tried.was_held_up:
             return
         if tried.failure is None or tried.is_final:
-            if self._troubled.answered(client_id, tried.took):
+            if self._troubled.answered(client_id, tried.took, at):
                 self._waking.add(client_id)
             return
         self._troubled.failed(client_id, tried.has_answered, at)

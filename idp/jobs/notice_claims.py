@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, exists, func, literal, not_, or_, select, update
 from sqlalchemy.orm import Session as Unit
 
+from idp.egress.guarded import Failure
 from idp.oidc.backchannel_logout import CLIENT_IS_GONE, KIND, NO_ADDRESS
 from idp.oidc.clients import Client
 from idp.outbox.models import EXPIRED, TRIED_FOR, OutboxMessage
@@ -33,6 +34,8 @@ LEASE = timedelta(seconds=15)
 MOST_LOOKED_AT = 1000
 # Of a unit that moves what waits: on SQLite everybody waits for it.
 AT_A_TIME = 500
+# What stands in `failure` of a notice that its client never answered, whatever was in it.
+AWAY: tuple[Failure, ...] = ("timeout", "no connection")
 # Of all advisory locks of this program: workers that claim wait for each other, so that none overlooks a lease.
 TURN = 7_208_602
 
@@ -90,11 +93,12 @@ def let_rest(unit: Unit, resting: Mapping[str, datetime], now: datetime) -> None
 
 
 def wake(unit: Unit, client_id: str, now: datetime) -> bool:
-    """What only waited for this client to answer again is due; a notice that failed itself keeps its own wait.
+    """What only waited for this client to answer again is due; a notice that it answered itself keeps its own wait.
 
     True when that was all: at most `AT_A_TIME` are woken.
     """
-    waiting = and_(_open(), OutboxMessage.receiver == client_id, OutboxMessage.tries == 0)
+    was_away = or_(OutboxMessage.tries == 0, OutboxMessage.failure.in_(AWAY))
+    waiting = and_(_open(), _is_free(now), OutboxMessage.receiver == client_id, was_away)
     waking = _some(and_(waiting, OutboxMessage.next_try_at > now)).values(next_try_at=now)
     return len(unit.scalars(_quietly(waking.returning(OutboxMessage.id))).all()) < AT_A_TIME
 
@@ -242,8 +246,11 @@ def _open() -> ColumnElement[bool]:
 
 def _due(now: datetime) -> ColumnElement[bool]:
     """To be tried or given up, and nobody is at it."""
-    is_free = or_(OutboxMessage.leased_until.is_(None), OutboxMessage.leased_until <= now)
-    return and_(_open(), OutboxMessage.next_try_at <= now, is_free)
+    return and_(_open(), OutboxMessage.next_try_at <= now, _is_free(now))
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    return or_(OutboxMessage.leased_until.is_(None), OutboxMessage.leased_until <= now)
 
 
 def _in_time(now: datetime) -> ColumnElement[bool]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from idp.jobs import notice_claims
 from idp.jobs.deliver_logout_notices import FIRST_WAIT, LONGEST_WAIT, wait_after
 from idp.jobs.notice_claims import LEASE
 from idp.jobs.sweep_idle_sessions import sweep
@@ -333,6 +334,81 @@ def test_client_that_timed_out_rests_is_probed_with_one_and_gets_the_rest_when_i
     clock.move(timedelta(minutes=2))
     assert worker.run() == 6
     assert set(states(services)) == {"delivered"} and len(receiver.calls) == 9
+
+
+def failing_for(services: Services, worker: Any, clock: FixedClock, long: timedelta, delivered: int = 0) -> None:
+    """So long has passed, with a worker that looks once a minute and delivers no more than were delivered before."""
+    end = clock.now() + long
+    while clock.now() < end:
+        assert worker.run() == 0
+        clock.move(timedelta(minutes=1))
+    assert states(services).count("delivered") == delivered
+
+
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["the same worker", "a new worker"])
+def test_client_that_was_away_for_two_hours_hears_all_it_missed_with_the_first_that_it_takes(
+    services: Services, make: Factories, receiver: Receiver, clock: FixedClock, is_restarted: bool
+) -> None:
+    receiver.behaviour = sends(b"")
+    (name,) = add_clients(make, [receiver])
+    ended(services, make.person().id, [name], number=5)
+    worker = delivery(services)
+    failing_for(services, worker, clock, timedelta(hours=2))
+    assert min(row["tries"] for row in rows(services)) > 0, "each was tried while it was away"
+    receiver.behaviour = status(200)
+    clock.set(max(clock.now(), min(row["next_try_at"] for row in rows(services))))
+    if is_restarted:
+        worker = delivery(services)
+    assert worker.run() == 5 and set(states(services)) == {"delivered"}
+
+
+def test_client_that_was_away_hears_all_it_missed_also_when_another_worker_finds_it_back(
+    services: Services, make: Factories, receiver: Receiver, clock: FixedClock
+) -> None:
+    (name,) = add_clients(make, [receiver])
+    account = make.person().id
+    ended(services, account, [name])
+    one, other = delivery(services), delivery(services)
+    assert other.run() == 1
+    receiver.behaviour = sends(b"")
+    ended(services, account, [name], number=4)
+    failing_for(services, one, clock, timedelta(minutes=30), delivered=1)
+    receiver.behaviour = status(200)
+    ended(services, account, [name])
+    assert other.run() == 5 and set(states(services)) == {"delivered"}
+
+
+def test_notice_that_its_client_failed_at_keeps_its_own_wait_when_another_is_delivered(
+    services: Services, make: Factories, receiver: Receiver, clock: FixedClock
+) -> None:
+    (name,) = add_clients(make, [receiver])
+    account, worker = make.person().id, delivery(services)
+    (poison,) = ended(services, account, [name])
+    receiver.behaviour = status(500)
+    assert worker.run() == 0
+    receiver.behaviour = sends(b"")
+    ended(services, account, [name], number=2)
+    assert worker.run() == 0, "silent from now on"
+    receiver.behaviour = status(200)
+    with services.units.writing() as unit:
+        own = update(OutboxMessage).where(OutboxMessage.subject == poison)
+        unit.execute(own.values(next_try_at=clock.now() + LONGEST_WAIT))
+    clock.move(timedelta(minutes=1))
+    assert worker.run() == 2
+    assert states(services) == ["waiting: http 500", "delivered", "delivered"]
+
+
+def test_notice_that_somebody_is_at_is_not_taken_from_them_when_its_client_answers_again(
+    services: Services, make: Factories, receiver: Receiver, clock: FixedClock
+) -> None:
+    (name,) = add_clients(make, [receiver])
+    ended(services, make.person().id, [name])
+    held = {"leased_until": clock.now() + LEASE, "next_try_at": clock.now() + LEASE, "tries": 2, "failure": "timeout"}
+    with services.units.writing() as unit:
+        unit.execute(update(OutboxMessage).values(held))
+    with services.units.writing() as unit:
+        assert notice_claims.wake(unit, name, clock.now())
+    assert rows(services)[0]["next_try_at"] == clock.now() + LEASE
 
 
 def test_notice_that_its_client_cannot_digest_keeps_no_other_back(
