@@ -35,10 +35,11 @@ LATEST = datetime.max.replace(tzinfo=UTC).timestamp()
 
 @dataclass(frozen=True)
 class _Caller:
-    """The client that speaks, and the session that it speaks of."""
+    """The client that speaks, and the session that it speaks of; who holds an access token authenticated nobody."""
 
     client: Client
     sid: str
+    is_authenticated: bool
 
 
 class SessionActivity:
@@ -65,16 +66,16 @@ class SessionActivity:
         `last_activity_at` (NumericDate, decimals allowed) is when the person last did something; now, if it is left
         out. Raises BearerError for an access token that is not good.
         """
-        client_id = None
+        authenticated = None
         try:
             read = self._endpoint.read(request)
             caller = self._caller(request, read)
-            client_id = caller.client.client_id
+            authenticated = caller.client.client_id if caller.is_authenticated else None
             if caller.client.session_activity != "reported":
                 raise UnauthorizedClientError("the client is not registered with session_activity reported")
             at = _moment(read.get("last_activity_at")) or self._clock.now()
         except OAuth2Error as error:
-            return self._endpoint.refused(error, client_id)
+            return self._endpoint.refused(error, authenticated)
         with self._units.reading() as unit:
             session = self._session(unit, caller)
             if session is None or not idle.is_worth_writing(session, min(at, self._clock.now())):
@@ -91,14 +92,14 @@ class SessionActivity:
             client = self._endpoint.confidential_client(request, read)
             if sid is None:
                 raise InvalidRequestError("sid is missing")
-            return _Caller(client, sid)
+            return _Caller(client, sid, is_authenticated=True)
         if {"client_id", "client_secret", "client_assertion"} & set(read.values):
             raise InvalidRequestError("either the client authenticates, or it sends an access token")
         found = self._access_tokens.find(token)
         client_of_token = None if found is None else self._endpoint.find_client(found.token.client_id)
         if found is None or client_of_token is None or sid not in (None, found.session.sid):
             raise BearerError(*INVALID_TOKEN)
-        return _Caller(client_of_token, found.session.sid)
+        return _Caller(client_of_token, found.session.sid, is_authenticated=False)
 
     def _session(self, unit: Unit, caller: _Caller) -> Session | None:
         return self._sessions.load_live_of_client(unit, caller.sid, caller.client.client_id)
