@@ -37,7 +37,7 @@ class AuthorizationCode(Base):
 
 
 class AccessToken(Base):
-    """An opaque access token."""
+    """An access token: an opaque one under its hash, a JWT under that of its `jti` (see `oidc.access_token`)."""
 
     __tablename__ = "access_tokens"
 

@@ -1,7 +1,7 @@
 """Two endpoints of our own by which applications take part in the 30-minute clock: docs/relying-applications.md.
 
     POST /session/activity    the person did something in the application: moves the deadline, says the new one
-    GET  /session/status      says the deadline, and moves nothing
+    GET  /session/status      says the deadline, and moves nothing; also by POST, with the parameters in the body
 
 A client speaks only of sessions in which it received tokens: authenticated, with the session's `sid`, or by an access
 token of the session. For all others - over, unknown, of other clients - the answer is the same: not active.
