@@ -78,7 +78,7 @@ class SessionActivity:
             return self._endpoint.refused(error, authenticated)
         with self._units.reading() as unit:
             session = self._session(unit, caller)
-            if session is None or not idle.is_worth_writing(session, min(at, self._clock.now())):
+            if session is None or not self._is_news(unit, session, caller, at):
                 return self._answer(session)
         with self._units.writing() as unit:
             session = self._session(unit, caller)
@@ -103,6 +103,12 @@ class SessionActivity:
 
     def _session(self, unit: Unit, caller: _Caller) -> Session | None:
         return self._sessions.load_live_of_client(unit, caller.sid, caller.client.client_id)
+
+    def _is_news(self, unit: Unit, session: Session, caller: _Caller, at: datetime) -> bool:
+        """The report moves the clock, or is the first of this client: by that, those that never report are known."""
+        if idle.is_worth_writing(session, min(at, self._clock.now())):
+            return True
+        return not self._sessions.has_signalled(unit, session, caller.client.client_id)
 
     def _answer(self, session: Session | None) -> ClientResponse:
         now = self._clock.now()
