@@ -17,6 +17,7 @@ from idp.oidc.clients import (
     APPLICATION_TYPES,
     AUTHENTICATION_METHODS,
     SESSION_ACTIVITY,
+    Client,
     as_metadata,
 )
 from idp.oidc.keys import ALGORITHMS
@@ -42,10 +43,9 @@ def _metadata(command: F) -> F:
             ),
             click.option(
                 "--session-activity",
-                type=click.Choice(SESSION_ACTIVITY),
-                help="How it tells that its user is active. reported: it says so; token_refresh: each refresh counts;"
-                " none: people working in it are signed out 30 minutes after they last visited us. Browser and native"
-                " applications must choose.",
+                type=click.Choice(tuple(SESSION_ACTIVITY)),
+                help="How it tells that its user is active. Browser and native applications must choose. "
+                + " ".join(f"{value}: {sentence}" for value, sentence in SESSION_ACTIVITY.items()),
             ),
             click.option(
                 "--minimum-acr", type=int, help="Tokens are only for people who reached this level: 1, 2 or 3."
@@ -108,6 +108,7 @@ def add_client(state: State, /, secret_file: Path | None, refresh_tokens: bool, 
     if secret is not None and secret_file is None:
         shown["client_secret"] = secret
     state.tell_one(shown)
+    _say_what_it_means(added)
 
 
 @client.command("set")
@@ -129,7 +130,15 @@ def set_client(state: State, /, client_id: str, refresh_tokens: bool | None, **m
     if not changes:
         raise click.UsageError("give at least one thing to set")
     with state.services() as services:
-        state.tell_one(as_metadata(services.clients.set(client_id, **changes)))
+        changed = services.clients.set(client_id, **changes)
+    state.tell_one(as_metadata(changed))
+    _say_what_it_means(changed)
+
+
+def _say_what_it_means(registered: Client) -> None:
+    """For people, beside the result: how the application tells of activity decides when they are signed out."""
+    activity = registered.session_activity
+    click.echo(f"session_activity {activity}: {SESSION_ACTIVITY[activity]}", err=True)
 
 
 @contextmanager
@@ -158,12 +167,12 @@ def _write(descriptor: int, text: str) -> None:
 @client.command("list")
 @pass_state
 def list_clients(state: State) -> None:
-    """All applications."""
+    """All applications; `is_silent`: it never tells that its user is active, though it is registered to."""
     with state.services() as services:
-        rows = [as_metadata(each) for each in services.clients.list()]
-    state.tell_rows(
-        rows, ("client_id", "client_name", "application_type", "session_activity"), "There is no client yet."
-    )
+        silent = services.clients.silent()
+        rows = [{**as_metadata(each), "is_silent": each.client_id in silent} for each in services.clients.list()]
+    columns = ("client_id", "client_name", "application_type", "session_activity", "is_silent")
+    state.tell_rows(rows, columns, "There is no client yet.")
 
 
 @client.command("show")
