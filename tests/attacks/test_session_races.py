@@ -192,14 +192,14 @@ ROLES = ("logout", "tokens", "browser")
 
 
 # 5 000 rounds in the long run, in parts: each has a provider of its own, and ends in a time that is known.
-PARTS = 10 if is_long() else 1
+PARTS = 25 if is_long() else 1
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a84_after_an_acknowledged_logout_nothing_opens_whatever_was_being_issued(
     world: World, database_url: str, part: int
 ) -> None:
-    given = prepare(world, often(500, 100))
+    given = prepare(world, often(200, 100))
     told = [Race(role, given.clients, given.sessions, part=part) for role in ROLES]
     results = run(race, told, database_url, world.clock.now(), seconds=1800)
     wrong, faster = contradictions(world, given, results)
