@@ -88,9 +88,13 @@ class LiveProvider:
         later: timedelta = timedelta(0),
         workers: int = 1,
         worker_embedded: bool = False,
+        application: str | None = None,
         **settings: Any,
     ) -> None:
-        """`settings` are groups and values of the settings, as `tests.conftest.make_settings` takes them."""
+        """`settings` are groups and values of the settings, as `tests.conftest.make_settings` takes them.
+
+        `application`: what is served instead, as MODULE:FACTORY.
+        """
         self.port = free_port()
         self.issuer = f"http://localhost:{self.port}"
         self.clients: dict[str, SomeClient] = {}
@@ -109,10 +113,11 @@ class LiveProvider:
         self.app = create_app(Settings(**given), clock_later(later))
         self.services: Services = self.app.extensions["idp"]
         self.make = Factories(self.app)
+        application = application or (APPLICATION if later else None)
         # What a further process of this provider needs, an `idp worker` for one.
         self.environment = {**_without_settings(), **_as_variables(given), LATER: format_duration(later)}
         self._process = ChildProcess(
-            [sys.executable, "-m", "idp.cli", "serve", *(["--application", APPLICATION] if later else [])],
+            [sys.executable, "-m", "idp.cli", "serve", *(["--application", application] if application else [])],
             environment=self.environment,
         )
 

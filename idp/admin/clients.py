@@ -1,7 +1,7 @@
 """Registering relying applications (OpenID Connect Registration 2)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import func, select
@@ -197,6 +197,13 @@ class Clients:
         with self._units.reading() as unit:
             return activity_signals.is_silent(unit, _found(unit, client_id))
 
+    def silent(self) -> Collection[str]:
+        """The `client_id` of each client for which `is_silent` is true."""
+        with self._units.reading() as unit:
+            return {
+                client.client_id for client in unit.scalars(select(Client)) if activity_signals.is_silent(unit, client)
+            }
+
     def _insert(self, client: Client) -> None:
         taken = Refused("client.exists", f"there is a client {client.client_id!r} already")
         try:
@@ -296,8 +303,8 @@ def _check_session_activity(client: Client, wrong: Reasons) -> None:
     if not activity:
         wrong.add(
             "client.session_activity_missing",
-            f"a {client.application_type} client must choose how it tells that its user is active (session_activity): "
-            "reported, token_refresh or none",
+            f"a {client.application_type} client must choose how it tells that its user is active (session_activity). "
+            + " ".join(f"{value}: {sentence}" for value, sentence in SESSION_ACTIVITY.items()),
         )
     elif activity not in SESSION_ACTIVITY:
         wrong.add("client.session_activity", f"session_activity is one of {', '.join(SESSION_ACTIVITY)}")

@@ -45,10 +45,9 @@ def _metadata(command: F) -> F:
             ),
             click.option(
                 "--session-activity",
-                type=click.Choice(SESSION_ACTIVITY),
-                help="How it tells that its user is active. reported: it says so; token_refresh: each refresh counts;"
-                " none: people working in it are signed out 30 minutes after they last visited us. Browser and native"
-                " applications must choose.",
+                type=click.Choice(tuple(SESSION_ACTIVITY)),
+                help="How it tells that its user is active. Browser and native applications must choose. "
+                + " ".join(f"{value}: {sentence}" for value, sentence in SESSION_ACTIVITY.items()),
             ),
             click.option(
                 "--minimum-acr", type=int, help="Tokens are only for people who reached this level: 1, 2 or 3."
@@ -169,6 +168,9 @@ def set_client(
 
 def _tell(state: State, client: Client, secret: str | None) -> None:
     state.tell_one(as_metadata(client) | ({} if secret is None else {"client_secret": secret}))
+    # For people, beside the result: how the application tells of activity decides when they are signed out.
+    activity = client.session_activity
+    click.echo(f"session_activity {activity}: {SESSION_ACTIVITY[activity]}", err=True)
 
 
 @contextmanager
@@ -197,12 +199,12 @@ def _write(descriptor: int, text: str) -> None:
 @client.command("list")
 @pass_state
 def list_clients(state: State) -> None:
-    """All applications."""
+    """All applications; `is_silent`: it never tells that its user is active, though it is registered to."""
     with state.services() as services:
-        rows = [as_metadata(each) for each in services.clients.list()]
-    state.tell_rows(
-        rows, ("client_id", "client_name", "application_type", "session_activity"), "There is no client yet."
-    )
+        silent = services.clients.silent()
+        rows = [{**as_metadata(each), "is_silent": each.client_id in silent} for each in services.clients.list()]
+    columns = ("client_id", "client_name", "application_type", "session_activity", "is_silent")
+    state.tell_rows(rows, columns, "There is no client yet.")
 
 
 @client.command("show")

@@ -4,7 +4,7 @@ One thread, the coordinator, does all that needs the database and signs; the oth
 else. A client that hangs holds two of them for five seconds, then one at a time (see `jobs.troubled_clients`).
 
     2xx within the time-out          delivered
-    4xx                              refused, for good: the client said so
+    4xx but 408, 425 and 429         refused, for good: the client said so
     anything else, and no answer     tried again after 5 seconds, doubling up to an hour, until 72 hours are over
 
 What became of each is recorded at once, with what came in the same moment, so that a worker that is killed repeats no
@@ -43,6 +43,8 @@ LOOK_AGAIN_AFTER = timedelta(milliseconds=100)
 ALARM_AGAIN_AFTER = timedelta(hours=1)
 
 HELD_UP = "held up"
+# RFC 9110 15.5.9, RFC 8470 5.2, RFC 6585 4: not a "no", but "not now".
+NOT_NOW = ("http 408", "http 425", "http 429")
 
 _chance = SystemRandom()
 
@@ -67,7 +69,9 @@ class _Tried:
 
     @property
     def is_final(self) -> bool:
-        return self.failure is not None and (self.failure.startswith("http 4") or self.was_not_called)
+        if self.failure is None or self.failure in NOT_NOW:
+            return False
+        return self.failure.startswith("http 4") or self.was_not_called
 
     @property
     def was_not_called(self) -> bool:
@@ -94,7 +98,7 @@ class LogoutNoticeDelivery:
         self._tried: SimpleQueue[_Tried] = SimpleQueue()
         self._under_way: Counter[str] = Counter()
         self._troubled = TroubledClients()
-        # Clients that answer again, with notices that may still wait for that.
+        # Clients that answer, with notices that may still wait for that.
         self._waking: set[str] = set()
         self._alarmed: dict[tuple[str, str], datetime] = {}
 
@@ -237,7 +241,7 @@ class LogoutNoticeDelivery:
         if tried.was_not_called or tried.was_held_up:
             return
         if tried.failure is None or tried.is_final:
-            if self._troubled.answered(client_id, tried.took):
+            if self._troubled.answered(client_id, tried.took, at):
                 self._waking.add(client_id)
             return
         self._troubled.failed(client_id, tried.has_answered, at)

@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, exists, func, literal, not_, or_, select, update
 from sqlalchemy.orm import Session as Unit
 
+from idp.egress.guarded import Failure
 from idp.oidc.backchannel_logout import CLIENT_IS_GONE, KIND, NO_ADDRESS
 from idp.oidc.clients import Client
 from idp.outbox.models import EXPIRED, TRIED_FOR, OutboxMessage
@@ -24,6 +25,7 @@ from idp.sessions.models import Session
 from idp.store.base import UtcDateTime
 from idp.store.dialects import take_turns
 
+UNREADABLE = "unreadable"
 AT_ONCE = 2
 # The longest call, and what a busy machine and two clocks may add. For as long a killed worker's notices rest.
 LEASE = timedelta(seconds=15)
@@ -32,6 +34,8 @@ LEASE = timedelta(seconds=15)
 MOST_LOOKED_AT = 1000
 # Of a unit that moves what waits: on SQLite everybody waits for it.
 AT_A_TIME = 500
+# What stands in `failure` of a notice that its client never answered, whatever was in it.
+AWAY: tuple[Failure, ...] = ("timeout", "no connection")
 # Of all advisory locks of this program: workers that claim wait for each other, so that none overlooks a lease.
 TURN = 7_208_602
 
@@ -89,11 +93,12 @@ def let_rest(unit: Unit, resting: Mapping[str, datetime], now: datetime) -> None
 
 
 def wake(unit: Unit, client_id: str, now: datetime) -> bool:
-    """What only waited for this client to answer again is due; a notice that failed itself keeps its own wait.
+    """What only waited for this client to answer again is due; a notice that it answered itself keeps its own wait.
 
     True when that was all: at most `AT_A_TIME` are woken.
     """
-    waiting = and_(_open(), OutboxMessage.receiver == client_id, OutboxMessage.tries == 0)
+    was_away = or_(OutboxMessage.tries == 0, OutboxMessage.failure.in_(AWAY))
+    waiting = and_(_open(), _is_free(now), OutboxMessage.receiver == client_id, was_away)
     waking = _some(and_(waiting, OutboxMessage.next_try_at > now)).values(next_try_at=now)
     return len(unit.scalars(_quietly(waking.returning(OutboxMessage.id))).all()) < AT_A_TIME
 
@@ -191,29 +196,48 @@ def _with_addresses(unit: Unit, claimed: Sequence[Any]) -> Sequence[Notice]:
     """With where each goes now, and since when its session is over."""
     if not claimed:
         return ()
-    receivers, sids = {row.receiver for row in claimed}, {row.payload["sid"] for row in claimed}
+    about = {row.id: _about(row.payload) for row in claimed}
+    receivers, sids = {row.receiver for row in claimed}, {sid for sid, _ in filter(None, about.values())}
     columns = Client.client_id, Client.backchannel_logout_uri, Client.id_token_signed_response_alg
     clients = {row.client_id: row for row in unit.execute(select(*columns).where(Client.client_id.in_(receivers)))}
     sessions = {each.sid: each for each in unit.scalars(select(Session).where(Session.sid.in_(sids)))}
     notices = []
     for row in sorted(claimed, key=lambda row: row.id):
-        client, session = clients.get(row.receiver), sessions.get(row.payload["sid"])
+        sid, sub = about[row.id] or ("", "")
+        client, session = clients.get(row.receiver), sessions.get(sid)
         uri = client.backchannel_logout_uri if client is not None else None
         notices.append(
             Notice(
                 id=row.id,
                 client_id=row.receiver,
-                sid=row.payload["sid"],
-                sub=row.payload["sub"],
+                sid=sid,
+                sub=sub,
                 tries=row.tries,
                 expires_at=row.expires_at,
                 uri=uri,
                 alg=client.id_token_signed_response_alg if client is not None else "",
                 over_at=over_at(session) if session is not None else None,
-                cannot_be_sent=CLIENT_IS_GONE if client is None else None if uri else NO_ADDRESS,
+                cannot_be_sent=_hindrance(about[row.id] is not None, client is not None, bool(uri)),
             )
         )
     return notices
+
+
+def _about(payload: object) -> tuple[str, str] | None:
+    """The `sid` and `sub` of a notice; None for one that is not as this program writes them."""
+    if not isinstance(payload, Mapping):
+        return None
+    sid, sub = payload.get("sid"), payload.get("sub")
+    return (sid, sub) if isinstance(sid, str) and isinstance(sub, str) else None
+
+
+def _hindrance(is_readable: bool, is_there: bool, has_address: bool) -> str | None:
+    """Why nobody can be called."""
+    if not is_readable:
+        return UNREADABLE
+    if not is_there:
+        return CLIENT_IS_GONE
+    return None if has_address else NO_ADDRESS
 
 
 def _open() -> ColumnElement[bool]:
@@ -222,8 +246,11 @@ def _open() -> ColumnElement[bool]:
 
 def _due(now: datetime) -> ColumnElement[bool]:
     """To be tried or given up, and nobody is at it."""
-    is_free = or_(OutboxMessage.leased_until.is_(None), OutboxMessage.leased_until <= now)
-    return and_(_open(), OutboxMessage.next_try_at <= now, is_free)
+    return and_(_open(), OutboxMessage.next_try_at <= now, _is_free(now))
+
+
+def _is_free(now: datetime) -> ColumnElement[bool]:
+    return or_(OutboxMessage.leased_until.is_(None), OutboxMessage.leased_until <= now)
 
 
 def _in_time(now: datetime) -> ColumnElement[bool]:

@@ -15,6 +15,8 @@ QUICK = timedelta(seconds=1)
 FIRST_REST = timedelta(seconds=5)
 # A client that comes back waits no longer than this for what it missed; asking once a minute costs nothing.
 LONGEST_REST = timedelta(minutes=1)
+# How often those of a client that answers are looked after, whatever this worker remembers: that costs a statement.
+LOOK_AFTER = timedelta(seconds=10)
 # One notice that a client cannot digest says nothing about the others.
 FAILURES_IN_A_ROW = 5
 
@@ -31,6 +33,7 @@ class TroubledClients:
 
     def __init__(self) -> None:
         self._troubles: dict[str, _Trouble] = {}
+        self._looked_after: dict[str, datetime] = {}
 
     @property
     def slow(self) -> Collection[str]:
@@ -47,16 +50,29 @@ class TroubledClients:
         rests = ((client_id, trouble.rests_until) for client_id, trouble in self._troubles.items())
         return {client_id: until for client_id, until in rests if until is not None and until > now}
 
-    def answered(self, client_id: str, took: timedelta) -> bool:
-        """The client took a notice, or refused it; True when it had been silent."""
+    def answered(self, client_id: str, took: timedelta, now: datetime) -> bool:
+        """The client took a notice, or refused it.
+
+        True when notices may have waited for that: it had been silent here, or perhaps to another worker, or to the
+        one before this.
+        """
         before = self._troubles.pop(client_id, _Trouble())
         if took > QUICK:
             self._troubles[client_id] = _Trouble()
-        return before.is_silent
+        last = self._looked_after.get(client_id)
+        if before.is_silent or last is None or now - last >= LOOK_AFTER:
+            self._looked_after[client_id] = now
+            return True
+        return False
 
     def failed(self, client_id: str, has_answered: bool, now: datetime) -> None:
-        """The client did not take a notice: it has trouble itself (`has_answered`), or nobody answered at all."""
+        """The client did not take a notice: it has trouble itself (`has_answered`), or nobody answered at all.
+
+        While it rests nothing changes: what fails then was under way when the rest began, and failed of the same.
+        """
         trouble = self._troubles.setdefault(client_id, _Trouble())
+        if trouble.rests_until is not None and now < trouble.rests_until:
+            return
         trouble.failures += 1
         if not has_answered or trouble.failures >= FAILURES_IN_A_ROW:
             trouble.is_silent = True

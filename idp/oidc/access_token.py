@@ -72,6 +72,10 @@ class AccessTokens:
             ).one_or_none()
             return None if found is None else LiveAccessToken(*found)
 
+    def owner(self, unit: Unit, key: bytes) -> str | None:
+        """The `client_id` that the token of this key was issued to, whatever it is still worth; None for none."""
+        return unit.scalars(select(AccessToken.client_id).where(AccessToken.token_hash == key)).one_or_none()
+
     def revoke(self, unit: Unit, key: bytes, client_id: str) -> Revoked | None:
         """The token of this key has ended, if it is this client's; None when there is none."""
         columns = AccessToken.grant_id, AccessToken.client_id

@@ -114,7 +114,7 @@ class ClientEndpoint:
         return client
 
     def refused(self, error: OAuth2Error, client_id: str | None = None) -> ClientResponse:
-        """The error response (RFC 6749 5.2), recorded if the client is known by then.
+        """The error response (RFC 6749 5.2), recorded if a client had proven by then that it is this one.
 
         What anybody can send as often as they like, also by a picture on some page, writes nothing: it is in the log.
         """

@@ -13,7 +13,13 @@ from idp.kernel.secrets import hash_secret, is_same
 from idp.store.base import Base
 
 PROFILES = ("oidc", "fapi2")
-SESSION_ACTIVITY = ("reported", "token_refresh", "none")
+# How a client tells that its user is active, and what that means for people. Administrators are told these sentences.
+SESSION_ACTIVITY = {
+    "reported": "it says when its user last did something; recommended.",
+    "token_refresh": "each refresh counts. That is not exact: people may be signed out up to one access-token lifetime"
+    " early, and an application that refreshes on a timer keeps an empty chair until the absolute limit.",
+    "none": "people working in it are signed out 30 minutes after they last visited us.",
+}
 AUTHENTICATION_METHODS = ("client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none")
 SUBJECT_TYPES = ("public", "pairwise")
 ACCESS_TOKEN_FORMATS = ("opaque", "jwt")

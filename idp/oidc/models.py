@@ -39,9 +39,11 @@ class AuthorizationCode(Base):
 
 
 class AccessToken(Base):
-    """An access token. Without an account it speaks for the client alone (RFC 6749 4.4); without a session it is of
-    offline access. `dpop_jkt` is the thumbprint of the key that it is bound to (RFC 9449 6), `audience` names the
-    resource servers that it is for (RFC 8707), none meaning this provider.
+    """An access token: an opaque one under its hash, a JWT under that of its `jti` (see `oidc.access_token`).
+
+    Without an account it speaks for the client alone (RFC 6749 4.4); without a session it is of offline access.
+    `dpop_jkt` is the thumbprint of the key that it is bound to (RFC 9449 6), `audience` names the resource servers that
+    it is for (RFC 8707), none meaning this provider.
     """
 
     __tablename__ = "access_tokens"

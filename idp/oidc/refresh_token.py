@@ -110,6 +110,14 @@ class RefreshTokens:
             return Refreshed(_grant(used), self._token(handle, generation + 1 if rotates else generation))
         return self._used_before(unit, unit.scalars(select(family).where(*mine)).one_or_none(), handle, generation, now)
 
+    def owner(self, unit: Unit, token: str) -> str | None:
+        """The `client_id` that the token was issued to, whatever it is still worth; None when it is none of ours."""
+        presented = self._read(token)
+        if presented is None:
+            return None
+        family = select(RefreshFamily.client_id).where(RefreshFamily.handle_hash == hash_secret(presented[0]))
+        return unit.scalars(family).one_or_none()
+
     def revoke(self, unit: Unit, token: str, client_id: str) -> Revoked | None:
         """The family of this token has ended, of whatever generation the token is, if it is this client's.
 

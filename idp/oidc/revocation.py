@@ -32,30 +32,34 @@ class Revocation:
 
         400 `invalid_grant` for a token that was issued to another client; it stays good (2.1, RFC 6749 5.2).
         """
-        client_id = None
+        authenticated = None
         try:
             read = self._endpoint.read(request)
-            client_id = self._endpoint.authenticate(self._endpoint.oauth2_request(request, read)).client_id
+            client = self._endpoint.authenticate(self._endpoint.oauth2_request(request, read))
+            authenticated = None if client.is_public else client.client_id
             token = read.get("token")
             if token is None:
                 raise InvalidRequestError("token is missing")
-            self._revoke(token, client_id)
+            self._revoke(token, client.client_id)
         except OAuth2Error as error:
-            return self._endpoint.refused(error, client_id)
+            return self._endpoint.refused(error, authenticated)
         return ClientResponse(200, {})
 
     def _revoke(self, token: str, client_id: str) -> None:
         """Raises InvalidGrantError for a token of another client."""
         key = self._access_tokens.key_of(token)
+        # Anybody can send something in the name of a public client: only what is a token of it takes the write lock.
+        with self._units.reading() as unit:
+            owner = self._refresh_tokens.owner(unit, token) if key is None else self._access_tokens.owner(unit, key)
+        if owner is None:
+            return
+        if owner != client_id:
+            raise InvalidGrantError("the token was issued to another client")
         with self._units.writing() as unit:
             if key is None:
                 revoked = self._refresh_tokens.revoke(unit, token, client_id)
             else:
                 revoked = self._access_tokens.revoke(unit, key, client_id)
-            if revoked is None:
-                return
-            if revoked.client_id != client_id:
-                raise InvalidGrantError("the token was issued to another client")
-            if revoked.is_news:
+            if revoked is not None and revoked.is_news:
                 kind = "refresh_token" if key is None else "access_token"
                 self._trail.record(unit, TokenRevoked(kind, grant_id=revoked.grant_id, client_id=client_id))

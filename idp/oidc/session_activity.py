@@ -1,7 +1,7 @@
 """Two endpoints of our own by which applications take part in the 30-minute clock: docs/relying-applications.md.
 
     POST /session/activity    the person did something in the application: moves the deadline, says the new one
-    GET  /session/status      says the deadline, and moves nothing
+    GET  /session/status      says the deadline, and moves nothing; also by POST, with the parameters in the body
 
 A client speaks only of sessions in which it received tokens: authenticated, with the session's `sid`, or by an access
 token of the session. For all others - over, unknown, of other clients - the answer is the same: not active.
@@ -36,10 +36,11 @@ LATEST = datetime.max.replace(tzinfo=UTC).timestamp()
 
 @dataclass(frozen=True)
 class _Caller:
-    """The client that speaks, and the session that it speaks of."""
+    """The client that speaks, and the session that it speaks of; who holds an access token authenticated nobody."""
 
     client: Client
     sid: str
+    is_authenticated: bool
 
 
 class SessionActivity:
@@ -72,19 +73,19 @@ class SessionActivity:
         `last_activity_at` (NumericDate, decimals allowed) is when the person last did something; now, if it is left
         out. Raises AccessTokenError for an access token that is not good.
         """
-        client_id = None
+        authenticated = None
         try:
             read = self._endpoint.read(request)
             caller = self._caller(request, read, PATHS["session_activity_endpoint"])
-            client_id = caller.client.client_id
+            authenticated = caller.client.client_id if caller.is_authenticated else None
             if caller.client.session_activity != "reported":
                 raise UnauthorizedClientError("the client is not registered with session_activity reported")
             at = _moment(read.get("last_activity_at")) or self._clock.now()
         except OAuth2Error as error:
-            return self._endpoint.refused(error, client_id)
+            return self._endpoint.refused(error, authenticated)
         with self._units.reading() as unit:
             session = self._session(unit, caller)
-            if session is None or not idle.is_worth_writing(session, min(at, self._clock.now())):
+            if session is None or not self._is_news(unit, session, caller, at):
                 return self._answer(session)
         with self._units.writing() as unit:
             session = self._session(unit, caller)
@@ -98,7 +99,7 @@ class SessionActivity:
             client = self._endpoint.confidential_client(request, read)
             if sid is None:
                 raise InvalidRequestError("sid is missing")
-            return _Caller(client, sid)
+            return _Caller(client, sid, is_authenticated=True)
         if {"client_id", "client_secret", "client_assertion"} & set(read.values):
             raise InvalidRequestError("either the client authenticates, or it sends an access token")
         asked = ResourceRequest(request.method, path, request.authorization, request.dpop)
@@ -106,10 +107,16 @@ class SessionActivity:
         client_of_token = self._endpoint.find_client(found.token.client_id)
         if client_of_token is None or sid not in (None, found.session.sid):
             raise InvalidToken(scheme=shown.scheme)
-        return _Caller(client_of_token, found.session.sid)
+        return _Caller(client_of_token, found.session.sid, is_authenticated=False)
 
     def _session(self, unit: Unit, caller: _Caller) -> Session | None:
         return self._sessions.load_live_of_client(unit, caller.sid, caller.client.client_id)
+
+    def _is_news(self, unit: Unit, session: Session, caller: _Caller, at: datetime) -> bool:
+        """The report moves the clock, or is the first of this client: by that, those that never report are known."""
+        if idle.is_worth_writing(session, min(at, self._clock.now())):
+            return True
+        return not self._sessions.has_signalled(unit, session, caller.client.client_id)
 
     def _answer(self, session: Session | None) -> ClientResponse:
         now = self._clock.now()
@@ -125,6 +132,7 @@ class SessionActivity:
                 "ends_at": whole_seconds(idle.ends_at(session)),
                 "absolute_ends_at": whole_seconds(session.absolute_ends_at),
                 "expires_in": idle.seconds_left(session, now),
+                "idle_timeout": int(session.idle_timeout.total_seconds()),
             },
         )
 

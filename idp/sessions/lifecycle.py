@@ -211,10 +211,13 @@ class Sessions:
     def touch_by_refresh(self, unit: Unit, session_id: int | None, client_id: str) -> None:
         """A refresh counted as activity: written at most once in 15 seconds, never later than the truth."""
         session = self.load_live_by_id(unit, session_id, lock=True)
+        if session is None:
+            return
         now = self._clock.now()
-        if session is not None and idle.is_worth_writing(session, now):
-            self._signalled(unit, session, client_id, now, now)
+        if idle.is_worth_writing(session, now):
+            self._extend(unit, session, now, now, idle.coalesced(session))
             unit.refresh(session)
+        self._signalled(unit, session, client_id, now)
 
     def report(self, unit: Unit, session: Session, at: datetime, client_id: str) -> bool:
         """Its person did something at this moment, as this client says, if the session is still live now.
@@ -224,15 +227,21 @@ class Sessions:
         """
         unit.refresh(session, with_for_update=True)  # as for `touch`: the time is read when the row is ours
         now = self._clock.now()
-        return self._signalled(unit, session, client_id, min(at, now), now)
+        is_moved = self._extend(unit, session, min(at, now), now, idle.coalesced(session))
+        self._signalled(unit, session, client_id, now)
+        return is_moved
 
-    def _signalled(self, unit: Unit, session: Session, client_id: str, at: datetime, now: datetime) -> bool:
-        if not self._extend(unit, session, at, now, idle.coalesced(session)):
-            return False
+    def has_signalled(self, unit: Unit, session: Session, client_id: str) -> bool:
+        """The client has told of activity in this session, so nothing new is known when it tells again."""
+        query = select(Participation.signalled_at).filter_by(session_id=session.id, client_id=client_id)
+        return unit.scalars(query).one_or_none() is not None
+
+    def _signalled(self, unit: Unit, session: Session, client_id: str, now: datetime) -> None:
+        """The client told of activity in a live session: known since the first time, whether or not it was news."""
+        is_live = exists().where(Session.id == session.id, idle.live(now))
         ours = (Participation.session_id == session.id, Participation.client_id == client_id)
-        first = update(Participation).where(*ours, Participation.signalled_at.is_(None)).values(signalled_at=now)
-        unit.execute(first.execution_options(synchronize_session=False))
-        return True
+        first = update(Participation).where(*ours, Participation.signalled_at.is_(None), is_live)
+        unit.execute(first.values(signalled_at=now).execution_options(synchronize_session=False))
 
     def _extend(
         self, unit: Unit, session: Session, at: datetime, now: datetime, at_least: timedelta = timedelta(0)

@@ -47,7 +47,7 @@ class Session(Base):
 class Participation(Base):
     """This client received tokens in this session, and is told when the session ends.
 
-    `signalled_at`: when it first moved the clock, by a report or a refresh.
+    `signalled_at`: when it first told of activity, by a report or a refresh, whether or not that moved the clock.
     """
 
     __tablename__ = "participations"

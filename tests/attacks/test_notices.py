@@ -32,7 +32,7 @@ from tests.attacks.world import World, mutation
 from tests.conftest import dispose, give_keys, is_long, make_settings
 from tests.egress.receivers import Receiver, hangs, status
 from tests.factories import Factories
-from tests.jobs.killing import VARIABLE, DiesAfterSend, die_at_statement
+from tests.jobs.killing import AFTER_SEND, POINTS, VARIABLE, DiesAfterSend, die_at_point, die_at_statement
 from tests.jobs.notices import add_clients, claims_of, delivery, ended, open_session, rows, states
 from tests.jobs.test_worker_process import environment
 from tests.services.ports import LOOPBACK
@@ -144,7 +144,8 @@ def test_a83_idle_session_tells_every_client_within_seconds(
         delays = sorted(call.at - opened - idle for receiver in receivers for call in receiver.calls)
         os.kill(worker.pid, signal.SIGTERM)
         assert worker.wait_for_exit(timeout=30) == 0
-    assert timedelta(0) <= delays[0] and delays[-1] < 5 * SECOND, delays
+    # Five seconds are promised for 95 of 100, on a machine that does nothing else.
+    assert timedelta(0) <= delays[0] and delays[-1] < 15 * SECOND, delays
     assert "failed" not in worker.output()
     dispose(app)
 
@@ -162,28 +163,28 @@ def test_a83_without_the_sweep_no_client_would_be_told(world: World, receivers: 
 # A85
 
 
-def work_until_killed(node: Node, statement: int) -> str:
-    """What a worker does, killed before the statement with this number; with 0, between send and answer."""
+def work_until_killed(node: Node, at: int | str) -> str:
+    """What a worker does, killed before the statement with this number, or at the point with this name."""
     services = node.world.services
     with node.world.app.app_context():
-        client = None
-        if statement:
-            engine: Engine = db.engine
-            services.keys.load()
-            die_at_statement(engine, statement)
-        else:
-            client = DiesAfterSend(allow_loopback=True)
+        engine: Engine = db.engine
+        services.keys.load()
+        client = DiesAfterSend(allow_loopback=True) if at == AFTER_SEND else None
+        if isinstance(at, int):
+            die_at_statement(engine, at)
+        elif at != AFTER_SEND:
+            die_at_point(engine, at)
         sweep(services.units, services.sessions)
         delivery(services, client=client).run()
         return "done"
 
 
-def attack(world: World, database_url: str, names: Sequence[str], account: int, statement: int) -> bool:
+def attack(world: World, database_url: str, names: Sequence[str], account: int, at: int | str) -> bool:
     """A session ends while its worker is killed; True when it was."""
     with world.app.app_context():
         open_session(world.services, account, names)
     world.clock.move(IDLE)
-    (result,) = run(work_until_killed, [statement], database_url, world.clock.now(), may_die=frozenset({0}))
+    (result,) = run(work_until_killed, [at], database_url, world.clock.now(), may_die=frozenset({0}))
     if isinstance(result, Died):
         assert result.exit_code == -signal.SIGKILL
         return True
@@ -230,12 +231,35 @@ def test_a85_worker_killed_between_any_two_statements_loses_nothing_and_repeats_
     assert sum(times) - len(times) <= 2 * killed
 
 
+def test_a85_worker_killed_around_the_insert_and_every_commit_loses_nothing_and_repeats_only_what_was_sent(
+    world: World, database_url: str, receivers: Sequence[Receiver]
+) -> None:
+    with world.app.app_context():
+        names, account = add_clients(world.make, receivers), world.make.person().id
+    repeated = 0
+    for number, point in enumerate(POINTS):
+        assert attack(world, database_url, names, account, point), f"nobody came by {point}"
+        with world.app.app_context():
+            before = states(world.services)[2 * number :]
+        # What was not committed is not there: neither notices without an end, nor an end without its notices.
+        has_ended = POINTS.index(point) > POINTS.index("before-commit-of-end")
+        assert before == (["waiting: None"] * 2 if has_ended else []), point
+        recovered(world)
+        with world.app.app_context():
+            assert states(world.services) == ["delivered"] * 2 * (number + 1), point
+        times = told(world, receivers)[2 * number :]
+        was_sent = POINTS.index(point) >= POINTS.index(AFTER_SEND)
+        assert set(times) <= ({1, 2} if was_sent else {1}), (point, times)
+        repeated += sum(times) - len(times)
+    assert repeated, "something was sent and not recorded"
+
+
 def test_a85_worker_killed_between_send_and_answer_repeats_what_was_under_way(
     world: World, database_url: str, receivers: Sequence[Receiver]
 ) -> None:
     with world.app.app_context():
         names, account = add_clients(world.make, receivers), world.make.person().id
-    assert attack(world, database_url, names, account, 0)
+    assert attack(world, database_url, names, account, AFTER_SEND)
     with world.app.app_context():
         assert set(states(world.services)) == {"waiting: None"}
         delivery(world.services).run()
@@ -247,9 +271,9 @@ def test_a85_worker_killed_between_send_and_answer_repeats_what_was_under_way(
     assert set(times) <= {1, 2} and 2 in times
 
 
-@pytest.mark.parametrize("statement", range(1, 24, 2) if is_long() else [9])
+@pytest.mark.parametrize("at", [*POINTS, *range(1, 24)] if is_long() else ["before-commit-of-end", AFTER_SEND])
 def test_a85_killed_worker_process_is_followed_by_one_that_delivers(
-    database_url: str, receivers: Sequence[Receiver], tmp_path: Path, statement: int
+    database_url: str, receivers: Sequence[Receiver], tmp_path: Path, at: int | str
 ) -> None:
     idle = SECOND
     app = create_app(make_settings(database_url, session={"idle_timeout": idle, "absolute_timeout": idle * 9}))
@@ -259,7 +283,7 @@ def test_a85_killed_worker_process_is_followed_by_one_that_delivers(
     with app.app_context():
         give_keys(services)
         names, account = add_clients(Factories(app), receivers), Factories(app).person().id
-        with ChildProcess(dying, environment=settings | {VARIABLE: str(statement)}, folder=tmp_path) as worker:
+        with ChildProcess(dying, environment=settings | {VARIABLE: str(at)}, folder=tmp_path) as worker:
             worker.wait_for_output("the worker has started", timeout=60)
             open_session(services, account, names)
             assert worker.wait_for_exit(timeout=30) == -signal.SIGKILL
@@ -368,11 +392,11 @@ def test_a87_crash_after_crash_repeats_each_notice_once_for_each(
 ) -> None:
     with world.app.app_context():
         names, account = add_clients(world.make, receivers), world.make.person().id
-    assert attack(world, database_url, names, account, 0)
+    assert attack(world, database_url, names, account, AFTER_SEND)
     crashes = 1
     for _ in range(2):
         world.clock.move(LEASE)
-        (result,) = run(work_until_killed, [0], database_url, world.clock.now(), may_die=frozenset({0}))
+        (result,) = run(work_until_killed, [AFTER_SEND], database_url, world.clock.now(), may_die=frozenset({0}))
         crashes += isinstance(result, Died)
     recovered(world)
     assert crashes == 3

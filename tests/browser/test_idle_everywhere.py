@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -31,8 +32,7 @@ def test_work_in_one_tab_keeps_both_applications_and_silence_ends_both_with_a_wa
         log_in(atosi, demo)
         rapportages = start(anna.tab(), demo.rapportages).at(WELCOME)
 
-        work(atosi.page, IDLE * 1.3)
-        last = ticks()
+        last = work(atosi.page, IDLE * 1.3)
         for tab in (atosi, rapportages):
             assert tab.find("h1").inner_text() == WELCOME
             expect(tab.find(WARNING)).to_have_count(0)
@@ -46,7 +46,7 @@ def test_work_in_one_tab_keeps_both_applications_and_silence_ends_both_with_a_wa
             page.get_by_role("heading", level=1, name=ENDED).wait_for()
             after = (ticks() - last).total_seconds()
             # A second for whole seconds in answers, and some for a machine with much to do.
-            assert IDLE - 2 <= after <= IDLE + 4, after
+            assert IDLE - 2 <= after <= IDLE + 7, after
         for tab in (atosi, rapportages):
             tab.at(ENDED)
         (session,) = told(demo, "session", "list", "--ended")
@@ -61,10 +61,12 @@ def log_in(tab: Tab, demo: Demo) -> None:
     tab.at(CODE).send_code(code(user["totp_key"])).at(WELCOME)
 
 
-def work(page: Page, seconds: float) -> None:
-    """Somebody presses a key now and then, and never leaves the page."""
+def work(page: Page, seconds: float) -> timedelta:
+    """Somebody presses a key now and then, and never leaves the page; since when nothing more is pressed."""
     page.bring_to_front()
-    since = ticks()
-    while (ticks() - since).total_seconds() < seconds:
-        page.keyboard.press("ArrowDown")
+    last = since = ticks()
+    while (last - since).total_seconds() < seconds:
         page.wait_for_timeout(400)
+        last = ticks()
+        page.keyboard.press("ArrowDown")
+    return last

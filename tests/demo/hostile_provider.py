@@ -103,7 +103,8 @@ class HostileProvider:
         }
         left = int((self.ends_at() - now).total_seconds())
         seconds = {name: whole_seconds(moment) for name, moment in times.items()}
-        return self.change_session_answer({"active": True, "sid": "session-1", "expires_in": left, **seconds})
+        seconds |= {"expires_in": left, "idle_timeout": int(self.idle_timeout.total_seconds())}
+        return self.change_session_answer({"active": True, "sid": "session-1", **seconds})
 
     def take_report(self, last_activity_at: float) -> None:
         now = self.clock.now() + self.ahead

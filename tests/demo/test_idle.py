@@ -56,10 +56,11 @@ def test_activity_in_one_application_keeps_both_and_silence_ends_both_although_t
     with running(tmp_path, "--idle", f"{IDLE:.0f}", IDP_DEMO_PORT=str(base_port())) as demo:
         assert "does nothing for 8s" in demo.errors.read_text()
         anna = signed_in_at_both(demo)
-        began = time.monotonic()
-        while (last := time.monotonic()) < began + 1.5 * IDLE:
-            assert "Welkom, Anna" in anna.click(f"{demo.atosi}/").text
+        last = began = time.monotonic()
+        while last < began + 1.5 * IDLE:
             time.sleep(0.5)
+            last = time.monotonic()
+            assert "Welkom, Anna" in anna.click(f"{demo.atosi}/").text
         assert anna.is_signed_in(demo.atosi) and anna.is_signed_in(demo.rapportages)
 
         ended: dict[str, float] = {}
@@ -69,8 +70,8 @@ def test_activity_in_one_application_keeps_both_and_silence_ends_both_although_t
                     ended[application] = time.monotonic() - last
             time.sleep(0.2)
         assert ended.keys() == {demo.atosi, demo.rapportages}, "polling kept somebody signed in"
-        # A second for whole seconds in answers, and one for a machine with much to do.
-        assert all(IDLE - 1.5 <= after <= IDLE + 2 for after in ended.values()), ended
+        # A second for whole seconds in answers, and some for a machine with much to do.
+        assert all(IDLE - 1.5 <= after <= IDLE + 5 for after in ended.values()), ended
         for application in ended:
             assert "U bent automatisch uitgelogd" in anna.click(f"{application}/").text
 

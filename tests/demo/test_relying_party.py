@@ -189,7 +189,9 @@ def test_logging_out_ends_the_session_here_and_asks_the_provider_to_end_its_own(
     assert sent["client_id"] == "atosi" and sent["id_token_hint"].count(".") == 2
     assert sent["post_logout_redirect_uri"] == config.for_kit().post_logout_redirect_uri
     assert browser.get("/api/session").json == {"signed_in": False}
-    assert "U bent uitgelogd" in browser.get("/signed-out", query_string={"state": sent["state"]}).text
+    page = browser.get("/signed-out", query_string={"state": sent["state"]}).text
+    assert "U bent uitgelogd bij Atosi en bij de inlogdienst." in page
+    assert "en uw andere programma's" not in page, "whether those were reached is not known here"
 
 
 def test_end_that_nobody_could_check_is_not_called_inactivity_and_the_way_back_is_kept(

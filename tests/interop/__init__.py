@@ -2,5 +2,6 @@
 
 test_openid_client.py   npm's openid-client (a certified relying party), run by Node: node/journey.mjs
 test_authlib.py         Authlib's OAuth2Session
+test_document.py        the requests that docs/relying-applications.md shows, run as they stand there
 test_demo.py            the demonstration's two applications, in one browser
 """

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from threading import Thread
 
 import pytest
-from sqlalchemy import select
+from flask import Flask
+from sqlalchemy import create_engine, select, text
 from sqlalchemy.orm import Session as Unit
 
 from idp.audit.events import SessionEnded
@@ -96,6 +98,32 @@ def test_more_sessions_than_a_batch_are_all_ended(
     clock.move(IDLE)
     assert sweep(services.units, services.sessions) == 5
     assert reasons(services) == ["idle"] * 5
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+def test_session_that_somebody_has_hold_of_keeps_no_other_from_ending(
+    app: Flask, services: Services, make: Factories, clock: FixedClock, database_url: str
+) -> None:
+    held, *_ = open_sessions(services, make.person().id, number=5)
+    clock.move(IDLE)
+    ended: list[int] = []
+
+    def work() -> None:
+        with app.app_context():
+            ended.append(sweep(services.units, services.sessions))
+
+    engine, sweeping = create_engine(database_url), Thread(target=work, daemon=True)
+    with engine.connect() as holder:
+        holder.execute(text("SELECT 1 FROM sessions WHERE id = :id FOR UPDATE"), {"id": held})
+        sweeping.start()
+        sweeping.join(20)
+        waited = sweeping.is_alive()
+        holder.rollback()
+    sweeping.join(30)
+    engine.dispose()
+    assert not waited and ended == [4]
+    assert reasons(services) == [None] + ["idle"] * 4
+    assert sweep(services.units, services.sessions) == 1
 
 
 class Breaks:

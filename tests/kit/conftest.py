@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -66,8 +67,8 @@ def browser(kit: SessionKit) -> FlaskClient:
     return signed_in(kit)
 
 
-def signed_in(kit: SessionKit) -> FlaskClient:
-    browser = kit.app.test_client()
+def signed_in(kit: SessionKit, browser: FlaskClient | None = None) -> FlaskClient:
+    browser = browser or kit.app.test_client()
     arrived = come_back(browser)
     assert arrived == "/", arrived
     return browser
@@ -89,6 +90,17 @@ def click(browser: FlaskClient) -> None:
 
 
 def tell(browser: FlaskClient, idle_seconds: object = 0, **headers: str) -> object:
-    """The report of a page, and its answer."""
+    """The report of a page, and its answer but for the mark."""
     answer = browser.post("/session/activity", json={"idle_seconds": idle_seconds}, headers=BY_OUR_PAGE | headers)
-    return answer.json if answer.status_code == 200 else answer.status_code
+    return unmarked(answer.json) if answer.status_code == 200 else answer.status_code
+
+
+def asked(browser: FlaskClient) -> dict[str, Any]:
+    """What a page is told that asks, but for the mark."""
+    return unmarked(browser.get("/session/status").json)
+
+
+def unmarked(answer: Any) -> dict[str, Any]:
+    """Without the mark of the login, which is there exactly when somebody is signed in."""
+    assert isinstance(answer, dict) and ("mark" in answer) == answer["signed_in"]
+    return {name: value for name, value in answer.items() if name != "mark"}

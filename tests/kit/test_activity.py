@@ -20,6 +20,7 @@ from tests.kit.conftest import (
     BY_A_PERSON,
     BY_OUR_PAGE,
     MakeKit,
+    asked,
     click,
     is_signed_in,
     signed_in,
@@ -107,7 +108,7 @@ def test_browser_that_only_polls_is_told_of_to_nobody_and_dies_on_time(
     assert provider.reports == []
     clock.move(seconds(30))
     assert browser.get("/", headers=headers).status_code != 200
-    assert browser.get("/session/status").json["signed_in"] is False  # type: ignore[index]
+    assert asked(browser)["signed_in"] is False
 
 
 def test_click_near_the_deadline_is_told_before_it_is_answered(
@@ -301,7 +302,7 @@ def test_report_that_is_none_is_refused(
 def test_report_and_question_of_nobody_are_told_that(kit: SessionKit, provider: HostileProvider) -> None:
     nobody = {"signed_in": False, "expires_in": None, "warn_before": 0}
     browser = kit.app.test_client()
-    assert tell(browser) == browser.get("/session/status").json == nobody
+    assert tell(browser) == asked(browser) == nobody
     assert provider.reports == [] and browser.get("/session/status").headers["Cache-Control"] == "no-store"
 
 
@@ -310,7 +311,7 @@ def test_page_is_told_of_no_moment_after_the_deadline(
     browser: FlaskClient, clock: FixedClock, before: int, left: int
 ) -> None:
     clock.move(timedelta(minutes=30, milliseconds=-before))
-    assert browser.get("/session/status").json == {"signed_in": True, "expires_in": left, "warn_before": 120}
+    assert asked(browser) == {"signed_in": True, "expires_in": left, "warn_before": 120}
 
 
 def test_page_of_somebody_signed_in_carries_the_script_and_others_do_not(kit: SessionKit, browser: FlaskClient) -> None:

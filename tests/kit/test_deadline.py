@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from idp.kernel.clock import FixedClock
 from idp_kit import SessionKit
 from tests.demo.hostile_provider import Claims, HostileProvider
-from tests.kit.conftest import MakeKit, click, come_back, is_signed_in, signed_in, tell
+from tests.kit.conftest import MakeKit, asked, click, come_back, is_signed_in, signed_in, tell
 
 ALMOST = timedelta(minutes=29, seconds=59)
 A_SECOND = timedelta(seconds=1)
@@ -50,7 +50,7 @@ def test_activity_in_another_application_is_heard_of_at_the_deadline(
     provider.last_activity_at = clock.now()
     clock.move(timedelta(minutes=10))
     assert is_signed_in(browser)
-    assert browser.get("/session/status").json == {"signed_in": True, "expires_in": 1200, "warn_before": 120}
+    assert asked(browser) == {"signed_in": True, "expires_in": 1200, "warn_before": 120}
     clock.move(timedelta(minutes=20))
     assert not is_signed_in(browser)
 
@@ -62,7 +62,7 @@ def test_activity_in_another_application_is_heard_of_before_somebody_is_warned(
     provider.last_activity_at = clock.now()
     clock.move(timedelta(minutes=8))
     for _ in range(3):
-        assert browser.get("/session/status").json["expires_in"] == 22 * 60  # type: ignore[index]
+        assert asked(browser)["expires_in"] == 22 * 60
     assert provider.calls["/session/status"] == 2, "once at the login, and now once"
 
 
@@ -81,7 +81,7 @@ def test_pages_that_ask_each_minute_are_answered_from_memory_until_the_end_is_ne
 ) -> None:
     for _ in range(27):
         clock.move(timedelta(minutes=1))
-        assert browser.get("/session/status").json["signed_in"] is True  # type: ignore[index]
+        assert asked(browser)["signed_in"] is True
     assert provider.calls["/session/status"] == 1, "at the login"
 
 
@@ -90,7 +90,7 @@ def test_page_is_told_that_nothing_moves_the_end(
 ) -> None:
     provider.absolute_timeout = timedelta(minutes=31)
     browser = signed_in(make_kit())
-    assert browser.get("/session/status").json == {"signed_in": True, "expires_in": 1800, "warn_before": 120}
+    assert asked(browser) == {"signed_in": True, "expires_in": 1800, "warn_before": 120}
     clock.move(timedelta(minutes=10))
     assert tell(browser)["at_limit"] is True  # type: ignore[index]
 
@@ -118,6 +118,24 @@ def test_absolute_limit_ends_the_session_however_busy_it_is(
     clock.move(timedelta(minutes=1))
     tell(browser)
     assert not is_signed_in(browser)
+
+
+def test_somebody_who_works_until_the_absolute_limit_is_warned_as_long_before_it_as_ever(
+    make_kit: MakeKit, provider: HostileProvider, clock: FixedClock
+) -> None:
+    provider.absolute_timeout = timedelta(minutes=45)
+    browser = signed_in(make_kit())
+    for _ in range(43):
+        clock.move(timedelta(minutes=1))
+        tell(browser)
+    assert asked(browser) == {"signed_in": True, "expires_in": 120, "warn_before": 120, "at_limit": True}
+
+
+def test_somebody_who_comes_when_the_absolute_limit_is_near_is_warned_as_long_before_it_as_ever(
+    make_kit: MakeKit, provider: HostileProvider
+) -> None:
+    provider.absolute_timeout = timedelta(minutes=3)
+    assert asked(signed_in(make_kit())) == {"signed_in": True, "expires_in": 180, "warn_before": 120, "at_limit": True}
 
 
 def test_session_that_ended_before_the_login_was_done_starts_none(kit: SessionKit, provider: HostileProvider) -> None:
@@ -174,6 +192,9 @@ LIES: dict[str, Callable[[Claims], Any]] = {
     "deadline not a number": lambda answer: {**answer, "expires_in": float("nan")},
     "deadline true": lambda answer: {**answer, "expires_in": True},
     "now as null": lambda answer: {**answer, "now": None},
+    "idle time-out of nothing": lambda answer: {**answer, "idle_timeout": 0},
+    "idle time-out as text": lambda answer: {**answer, "idle_timeout": "1800"},
+    "without idle time-out": lambda answer: {name: value for name, value in answer.items() if name != "idle_timeout"},
     "absolute limit huge": lambda answer: {**answer, "absolute_ends_at": 10**400},
 }
 
@@ -204,7 +225,7 @@ def test_provider_that_is_away_before_the_deadline_disturbs_nobody(
     provider.instead["/session/status"] = provider.instead["/session/activity"] = failing()
     clock.move(timedelta(minutes=29))
     click(browser)
-    assert browser.get("/session/status").json == {"signed_in": True, "expires_in": 60, "warn_before": 120}
+    assert asked(browser) == {"signed_in": True, "expires_in": 60, "warn_before": 120}
     assert is_signed_in(browser)
 
 

@@ -165,7 +165,10 @@ FORGERIES: dict[str, Change] = {
     "aud of another client": setting(aud="rapportages"),
     "aud with somebody else beside us": setting(aud=["atosi", "rapportages"]),
     "aud missing": removing("aud"),
-    "iat in the future": moving(61, "iat", "exp"),
+    "iat in the future and nonce present": both(moving(61, "iat", "exp"), setting(nonce="n")),
+    "iat in the future and aud of another client": both(moving(61, "iat", "exp"), setting(aud="rapportages")),
+    "iat in the future and exp before it": moving(300, "iat"),
+    "iat beyond all years": setting(iat=1e300),
     "iat of long ago": moving(-601, "iat"),
     "iat missing": removing("iat"),
     "iat as text": setting(iat="now"),
@@ -197,6 +200,18 @@ def test_signed_token_with_a_wrong_claim_ends_nothing(
     answer = notify(kit, provider.logout_token(change))
     assert answer.status_code == 400 and answer.json["error"] == "invalid_request"  # type: ignore[index]
     assert is_signed_in(browser)
+
+
+def test_notice_from_the_future_with_which_nothing_else_is_wrong_is_to_be_tried_again(
+    kit: SessionKit, browser: FlaskClient, provider: HostileProvider, clock: FixedClock
+) -> None:
+    token = provider.logout_token(moving(61, "iat", "exp"))
+    answer = notify(kit, token)
+    assert answer.status_code == 503 and answer.json["error"] == "temporarily_unavailable"  # type: ignore[index]
+    assert is_signed_in(browser)
+    clock.move(timedelta(seconds=1))  # our clock was behind
+    assert notify(kit, token).status_code == 200, "its jti was not used up"
+    assert not is_signed_in(browser)
 
 
 def encoded(value: Any) -> str:

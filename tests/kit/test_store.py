@@ -48,6 +48,11 @@ def test_login_is_kept_with_its_clock(store: Store) -> None:
     assert store.load("key", NOW + 12 * HOUR) is None, "not for ever"
 
 
+def test_file_waits_for_the_disk_at_each_commit(tmp_path: Path) -> None:
+    with SqliteStore(tmp_path / "sessions.db")._reading() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
+
+
 def test_requests_at_the_same_time_change_different_entries_without_losing_one(store: Store) -> None:
     store.save("key", {"a": 1, "b": 2}, (), NOW + HOUR, True, NOW)
     with ThreadPoolExecutor(8) as threads:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 from threading import Event, Lock
+from uuid import uuid4
 
 from flask import Flask, Response, abort, jsonify, request, send_from_directory
 from markupsafe import escape
@@ -21,7 +22,7 @@ PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">
 <link rel="stylesheet" href="/page.css"><link rel="icon" href="/icon.svg">
 <script src="/session/session.js" defer data-status="/session/status" data-activity="/session/activity"
- data-logout="/logged-out" data-signed-out="/signed-out" data-lang="{lang}" {form}></script></head>
+ data-logout="/logged-out" data-signed-out="/signed-out" data-lang="{lang}" data-mark="{mark}" {form}></script></head>
 <body><main><h1>{name}</h1>
 <p><label for="field">Naam</label> <input id="field"></p>
 <p><a id="onward" href="/page/onward">Verder</a></p>
@@ -52,6 +53,7 @@ class Application:
         self.modest = timedelta(0)
         self.logging_out = timedelta(0)
         self.says_left: int | None = None
+        self.mark = ""
         self._hangs = Event()
         self._hangs.set()
         self._lock = Lock()
@@ -62,7 +64,8 @@ class Application:
     # what happens elsewhere
 
     def sign_in(self) -> None:
-        """Somebody signs in now."""
+        """Somebody signs in now, who is not whoever was signed in before."""
+        self.mark = f"login {uuid4()}"
         self._opened = self._last = ticks()
         self._out = False
 
@@ -115,7 +118,7 @@ class Application:
 
     def _page(self, name: str) -> Response:
         form = 'data-logout-form="leaving"' if request.args.get("form") else ""
-        page = PAGE.format(name=escape(name), lang=escape(request.args.get("lang", "nl")), form=form)
+        page = PAGE.format(name=escape(name), lang=escape(request.args.get("lang", "nl")), mark=self.mark, form=form)
         headers = {"Content-Security-Policy": POLICY}
         if not request.args.get("kept"):
             headers["Cache-Control"] = "no-store"
@@ -153,10 +156,11 @@ class Application:
         if self.broken:
             abort(503)
         left = self._left()
-        answer = {"signed_in": left > timedelta(0), "expires_in": None, "warn_before": self.warn}
+        answer: dict[str, object] = {"signed_in": left > timedelta(0), "expires_in": None, "warn_before": self.warn}
         if left > timedelta(0):
             seconds = max(0, int((left - self.modest).total_seconds()))
             answer["expires_in"] = seconds if self.says_left is None else self.says_left
+            answer["mark"] = self.mark
             if not reported:
                 answer["reported"] = False
             if self._last + self.idle >= self._opened + self.absolute:

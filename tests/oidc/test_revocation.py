@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
 
 from idp.audit.events import Event, TokenRequestRefused, TokenRevoked
 from idp.audit.trail import AuditEvent, events
+from idp.store.units import UnitsOfWork
 from tests.oidc.journeys import Provider, RelyingParty, basic, body, error, form_encoded
 
 KINDS = ("access_token", "refresh_token")
@@ -114,6 +116,46 @@ def test_public_client_gives_back_a_superseded_refresh_token_and_the_family_ends
     revoke(party, first["refresh_token"])
     assert error(party.refresh(second["refresh_token"])) == "invalid_grant"
     assert provider.userinfo(second["access_token"]).status_code == 401
+
+
+@pytest.fixture
+def writing(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Grows with each unit of work that may write."""
+    opened, real = [], UnitsOfWork.writing
+
+    def counted(units: UnitsOfWork) -> Any:
+        opened.append("writing")
+        return real(units)
+
+    monkeypatch.setattr(UnitsOfWork, "writing", counted)
+    return opened
+
+
+def all_events(provider: Provider) -> int:
+    with provider.writing() as unit:
+        return unit.scalar(select(func.count()).select_from(AuditEvent)) or 0
+
+
+def test_requests_in_the_name_of_a_public_client_write_nothing_unless_they_give_back_a_token_of_it(
+    provider: Provider, tokens: dict[str, Any], writing: list[str]
+) -> None:
+    public = provider.public_client()
+    before = all_events(provider)
+    writing.clear()
+    for number in range(20):
+        assert (
+            body(provider.post("/revoke", form_encoded({"client_id": public.client_id, "token": f"no-{number}"}))) == {}
+        )
+    for form in ({"token": tokens["access_token"]}, {"token": tokens["refresh_token"]}, {}):
+        assert error(provider.post("/revoke", form_encoded({"client_id": public.client_id, **form})))
+    assert writing == [] and all_events(provider) == before
+
+
+def test_garbage_of_a_client_that_authenticated_takes_no_lock_either(
+    provider: Provider, party: RelyingParty, writing: list[str]
+) -> None:
+    revoke(party, "A" * 43)
+    assert writing == []
 
 
 def test_wrong_secret_and_no_client_are_invalid_client(provider: Provider, tokens: dict[str, Any]) -> None:

@@ -58,6 +58,7 @@ def test_status_tells_the_deadline_and_moves_nothing(provider: Provider, reporti
         "ends_at": int((opened + 30 * MINUTE).timestamp()),
         "absolute_ends_at": int((opened + 720 * MINUTE).timestamp()),
         "expires_in": 20 * 60 - 1,
+        "idle_timeout": 30 * 60,
     }
     assert reporting.row().idle_ends_at == before.idle_ends_at
 
@@ -142,7 +143,7 @@ def test_report_never_reaches_past_the_absolute_limit(provider: Provider, report
     provider.clock.move(10 * MINUTE)
     said = reporting.report()
     assert said["ends_at"] == said["absolute_ends_at"] == int((opened + 720 * MINUTE).timestamp())
-    assert said["expires_in"] == 10 * 60
+    assert said["expires_in"] == 10 * 60 and said["idle_timeout"] == 30 * 60
     provider.clock.move(10 * MINUTE)
     assert reporting.report() == NOT_ACTIVE
 

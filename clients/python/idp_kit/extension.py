@@ -16,6 +16,7 @@ import secrets
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
+from hashlib import sha256
 from typing import ParamSpec, TypeVar, cast
 
 from flask import Blueprint, Flask, Response, abort, current_app, jsonify, redirect, request, session, url_for
@@ -83,10 +84,12 @@ class SessionKit:
         return kept.ended if kept else None
 
     def login_required(self, view: Callable[P, R]) -> Callable[P, R | AnyResponse]:
-        """The view is for people who are signed in; others are sent to log in, and scripts get a 401."""
+        """The view is for people who are signed in; others are sent to log in, and scripts get a 401. No answer is kept
+        by a browser, or on the way, unless the view says so in `Cache-Control`."""
 
         @wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R | AnyResponse:
+            _session().is_guarded = True
             if self.login is not None:
                 return view(*args, **kwargs)
             if request.method == "GET" and request.headers.get("Sec-Fetch-Dest", "document") == "document":
@@ -98,11 +101,14 @@ class SessionKit:
         return guarded
 
     def csrf_token(self) -> str:
-        """What the form that logs out must bring along as `csrf_token`; other forms of the application may use it."""
+        """What the form that logs out must bring along as `csrf_token`; other forms of the application may use it. That
+        of a visitor holds for an hour, and needs their cookie."""
         return _session().csrf_token(self.config.secret_key)
 
     def require_csrf_token(self) -> None:
         """The form came from a page of this session. Raises Forbidden."""
+        if _session().key is None:
+            abort(403)  # nobody was given one
         given, expected = request.form.get("csrf_token", ""), self.csrf_token()
         if not hmac.compare_digest(given.encode(), expected.encode()):
             abort(403)
@@ -126,6 +132,7 @@ class SessionKit:
             "logout-form": logout_form,
             "signed-out": self.config.signed_out_path,
             "lang": lang,
+            "mark": self._mark(),
         }
         left = kept.clock.times.ends_at - self._clock.now()
         return head(url_for(f"{NAME}.asset", name="session.js"), settings, left)
@@ -139,11 +146,11 @@ class SessionKit:
 
     def _settle(self) -> None:
         """Who is signed in is known, and what a person does is seen."""
-        kept = _session().kept
-        if kept is None or kept.login is None or _is_static():
-            return
-        if self._live_clock() is not None and is_opened_by_a_person():
+        ours = _session()
+        is_anybody = ours.kept is not None and ours.kept.login is not None
+        if is_anybody and not _is_static() and self._live_clock() is not None and is_opened_by_a_person():
             self._seen(timedelta(0), wait=False)
+        ours.accessed = False  # The answer depends on it where the application looks.
 
     def _live_clock(self) -> SessionClock | None:
         """The clock of whoever is signed in; from the known deadline on the provider is asked first."""
@@ -254,7 +261,7 @@ class SessionKit:
                 clock = self._look_again(
                     self.store.change_clock(self.login.sid, lambda before: before.with_times(learned))
                 )
-        return time_left(clock, self._clock.now())
+        return time_left(clock, self._clock.now(), self._mark())
 
     def _activity(self) -> Response:
         if not is_our_page(self.config):
@@ -268,11 +275,19 @@ class SessionKit:
         if clock is not None:
             longest = clock.times.idle_timeout.total_seconds()
             clock = self._seen(timedelta(seconds=min(max(idle, 0), longest)), wait=True)
-        return time_left(clock, self._clock.now(), is_report=True)
+        return time_left(clock, self._clock.now(), self._mark(), is_report=True)
+
+    def _mark(self) -> str:
+        """Something else for each session of the provider, by which pages tell whose they are; it opens nothing. Not
+        for each cookie: who logs in once more would lose what they were writing in another tab."""
+        login = self.login
+        whose = f"mark {login.sid} {login.sub}" if login else ""
+        return hmac.digest(self.config.secret_key.encode(), whose.encode(), sha256).hex()[:32]
 
 
 def _session() -> BrowserSession:
-    return cast(BrowserSession, session)
+    """The session itself and not Flask's stand-in, each use of which counts as access."""
+    return cast(BrowserSession, session._get_current_object())  # type: ignore[attr-defined]
 
 
 def _is_static() -> bool:

@@ -9,7 +9,7 @@ from idp_kit.clock import Clock
 from idp_kit.config import KitConfig, origin
 from idp_kit.logout_token import verify_logout_token
 from idp_kit.provider import KeysJustRead, Provider, ProviderFailed
-from idp_kit.signed import TokenRefused, is_identifier
+from idp_kit.signed import NotYetIssued, TokenRefused, is_identifier
 from idp_kit.store import Store
 
 MOST_BYTES = 16_384
@@ -27,7 +27,8 @@ class LogoutReceiver:
         """The session that a logout token names is over in every browser: 200, also when nobody was signed in with it.
 
         400 for what proves nothing, and for a token that was used before. 503 when it cannot be judged now, because
-        the keys cannot be read: the provider tries again later.
+        the keys cannot be read, or because it comes from the future, so that our clock may be behind: the provider
+        tries again later.
         """
         issuer, client_id, now = self._config.issuer, self._config.client_id, self._clock.now()
         try:
@@ -35,7 +36,7 @@ class LogoutReceiver:
             token = self._provider.checked(lambda jwk_set: verify_logout_token(given, jwk_set, issuer, client_id, now))
             if not self._store.end_by_notice(token, now):
                 raise TokenRefused("claim jti: the token was used before")
-        except (KeysJustRead, ProviderFailed) as failure:
+        except (KeysJustRead, NotYetIssued, ProviderFailed) as failure:
             return _answer(503, "temporarily_unavailable", str(failure))
         except TokenRefused as refusal:
             return _answer(400, "invalid_request", str(refusal))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from idp_kit.signed import LEEWAY, OLDEST, TokenRefused, is_identifier, verify
+from idp_kit.signed import LEEWAY, OLDEST, NotYetIssued, TokenRefused, is_identifier, verify
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 TYPES = ("logout+jwt", "application/logout+jwt")
@@ -31,9 +31,14 @@ def verify_logout_token(
     """The token, which is signed by the provider, for us, now, and says that a session ended. Whether it was used
     before is for the caller to see.
 
-    Raises UnknownKey when the key set should be read again, TokenRefused for everything else.
+    Raises UnknownKey when the key set should be read again, NotYetIssued when it will be right by a later clock,
+    TokenRefused for everything else.
     """
-    claims = verify(token, jwk_set, TYPES, issuer, client_id, now)
+    try:
+        claims = verify(token, jwk_set, TYPES, issuer, client_id, now)
+    except NotYetIssued as early:
+        verify_logout_token(token, jwk_set, issuer, client_id, early.issued_at)
+        raise
     events = claims.get("events")
     if not isinstance(events, dict) or not isinstance(events.get(EVENT), dict):
         raise TokenRefused("claim events: not that of a logout")

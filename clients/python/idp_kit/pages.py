@@ -140,8 +140,8 @@ def head(source: str, settings: Mapping[str, str], left: timedelta) -> Markup:
     return script + Markup('<noscript><meta http-equiv="refresh" content="{}"></noscript>').format(seconds)
 
 
-def time_left(clock: SessionClock | None, now: datetime, is_report: bool = False) -> Response:
-    """What the script of a page is told; without a clock, that nobody is signed in."""
+def time_left(clock: SessionClock | None, now: datetime, mark: str, is_report: bool = False) -> Response:
+    """What the script of a page is told; without a clock, that nobody is signed in. `mark`: in which login."""
     if clock is None:
         answer = jsonify(signed_in=False, expires_in=None, warn_before=0)
     else:
@@ -149,7 +149,7 @@ def time_left(clock: SessionClock | None, now: datetime, is_report: bool = False
         left = math.floor((clock.times.ends_at - now).total_seconds())
         warn_before = max(1, int(clock.warn_before.total_seconds()))
         more = _more_about(clock, is_report)
-        answer = jsonify(signed_in=True, expires_in=max(0, left), warn_before=warn_before, **more)
+        answer = jsonify(signed_in=True, expires_in=max(0, left), warn_before=warn_before, mark=mark, **more)
     answer.headers["Cache-Control"] = "no-store"
     return answer
 

@@ -181,15 +181,16 @@ def _times(answer: Any, sid: str, asked_at: datetime) -> Times:
     later than the truth."""
     if answer["active"] is not True or answer["sid"] != sid:
         raise ValueError("neither a live session nor one that is over")
-    now, last, ends, absolute, left = (
-        _number(answer, name) for name in ("now", "last_activity_at", "ends_at", "absolute_ends_at", "expires_in")
+    now, absolute, left, idle = (
+        _number(answer, name) for name in ("now", "absolute_ends_at", "expires_in", "idle_timeout")
     )
+    if idle == 0:
+        raise ValueError("no session lasts so")
     return Times(
         asked_at=asked_at,
         ends_at=asked_at + timedelta(seconds=left),
         absolute_ends_at=asked_at + timedelta(seconds=absolute - now),
-        # At the absolute limit less is left than a whole idle time-out: reports are then sent more often, not less.
-        idle_timeout=timedelta(seconds=max(ends - last, 1)),
+        idle_timeout=timedelta(seconds=idle),
         ahead=timedelta(seconds=now - asked_at.timestamp()),
     )
 

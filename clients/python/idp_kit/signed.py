@@ -5,7 +5,7 @@ otherwise choose how tokens are verified.
 """
 
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from joserfc import jws, jwt
@@ -28,6 +28,14 @@ class UnknownKey(TokenRefused):
     """The key set holds no key of that name. The provider may have rotated since it was read (OIDC Core 10.1.1)."""
 
 
+class NotYetIssued(TokenRefused):
+    """`iat` lies in the future by our clock, which may be behind. What else the claims say was not looked at."""
+
+    def __init__(self, issued_at: datetime) -> None:
+        super().__init__("claim iat: the token was issued in the future")
+        self.issued_at = issued_at
+
+
 def verify(
     token: str,
     jwk_set: Mapping[str, Any],
@@ -41,7 +49,7 @@ def verify(
     checked.
 
     Raises UnknownKey when the key set should be read again, which only a token with a proper header can cause;
-    TokenRefused for everything else.
+    NotYetIssued for one that is signed and comes from the future; TokenRefused for everything else.
     """
     try:
         header = jws.extract_compact(token.encode()).headers()
@@ -81,6 +89,9 @@ def _key_for(header: Mapping[str, Any], jwk_set: Mapping[str, Any]) -> RSAKey | 
 
 
 def _require_claims(claims: dict[str, Any], issuer: str, client_id: str, now: datetime) -> None:
+    issued = claims.get("iat")
+    if isinstance(issued, int | float) and issued > whole_seconds(now + LEEWAY):
+        raise NotYetIssued(datetime.fromtimestamp(issued, UTC))
     registry = jwt.JWTClaimsRegistry(
         now=whole_seconds(now),
         leeway=int(LEEWAY.total_seconds()),

@@ -169,7 +169,9 @@ class SqliteStore:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA synchronous=NORMAL")
+        # With less, a power cut may take back the last commits: an ended login would be there again, and the notice of
+        # its end, which was answered with 200, does not come twice.
+        connection.execute("PRAGMA synchronous=FULL")
         return connection
 
     @contextmanager

@@ -2,8 +2,11 @@
 /* Warns before a sign-in ends, and leaves the page when it has ended. For every page that signed-in people see:
 
      <script src="/session/session.js" defer data-status="/session/status" data-activity="/session/activity"
-             data-logout="/logout" data-signed-out="/signed-out" data-lang="nl" data-logout-form="logout"></script>
+             data-logout="/logout" data-signed-out="/signed-out" data-lang="nl" data-logout-form="logout"
+             data-mark="..."></script>
 
+   data-mark says whose page it is: something else for each session, which answers repeat as `mark`. The page is left when
+   they differ, because somebody else has signed in. Without it the script cannot tell.
    data-logout-form (optional) is the id of a form that logs out; without it, data-logout is opened.
 
    What counts as somebody being here: a pointer or key that was really pressed, and the wheel. The browser marks those
@@ -102,12 +105,13 @@
   let shared = -Infinity;
   let activeHere = true;
   let leaving = false;
+  let shownAgain = false; /* The browser had kept the page; nobody has said since that it is still theirs. */
   let going = -Infinity; /* when the page was last being left for another, by whoever is here. */
 
   /* ---- The server ---- */
 
   /** `reported` is false when the provider did not hear of this activity; `at_limit` is true when none moves the end.
-      @typedef {{ signed_in: boolean, expires_in: number, warn_before: number, reported?: boolean, at_limit?: boolean }} Answer */
+      @typedef {{ signed_in: boolean, expires_in: number, warn_before: number, mark?: string, reported?: boolean, at_limit?: boolean }} Answer */
 
   /** Asks how long the sign-in lasts, and says when somebody was last here if it does not know yet. */
   function look() {
@@ -137,7 +141,7 @@
     try {
       answer = checked(await (await fetch(report ? activityUrl : statusUrl, request)).json());
     } catch {
-      /* No answer, or none that makes sense. Until the deadline the page stays as it is, after it nobody does. */
+      /* No answer, or none that makes sense. Until the deadline the page stays as it is, seen or unseen. */
       settled = Math.max(settled, at);
       if (at >= deadline) leave();
       else reveal();
@@ -163,7 +167,8 @@
     settled = Math.max(settled, at);
     if (at < answered || leaving) return;
     answered = at;
-    if (!answer.signed_in) return leave();
+    if (!answer.signed_in || isOfAnother(answer)) return leave();
+    shownAgain = false;
     /* Counted from the question, not from the answer: never later than the truth. */
     deadline = at + answer.expires_in * SECOND;
     warnBefore = answer.warn_before * SECOND;
@@ -174,6 +179,11 @@
       close();
     }
     tick();
+  }
+
+  /** Somebody else has signed in since the page was made. */
+  function isOfAnother(/** @type {Answer} */ answer) {
+    return Boolean(settings.mark && answer.mark && answer.mark !== settings.mark);
   }
 
   let departure = 0;
@@ -207,7 +217,7 @@
   }
 
   function reveal() {
-    if (!leaving) document.documentElement.classList.remove(OVER);
+    if (!leaving && !shownAgain) document.documentElement.classList.remove(OVER);
   }
 
   /* ---- Somebody is here ---- */
@@ -247,6 +257,7 @@
 
   /** Somebody may have signed out in another application: a page that is seen does not wait for the end to hear it. */
   function lookEvery() {
+    if (shownAgain) return ASK_WITHIN;
     return Math.min(TELL_EVERY, Math.max(ASK_WITHIN, warnBefore / 2));
   }
 
@@ -284,7 +295,10 @@
   function connect() {
     channel = new BroadcastChannel(`session-kit ${statusUrl}`);
     channel.onmessage = ({ data }) => {
-      if (data.answer) {
+      if (data.answer && isOfAnother(data.answer)) {
+        /* Of these two pages one is somebody else's, and only the server says which. */
+        if (!leaving) void ask(false);
+      } else if (data.answer) {
         if (data.told !== null) told = Math.max(told, when(data.told));
         learn(data.answer, when(data.at));
       } else if (data.active) {
@@ -476,6 +490,7 @@
     addEventListener("pageshow", ({ persisted }) => {
       if (!persisted) return;
       leaving = false;
+      shownAgain = true;
       connect();
       void look();
       tick();
