@@ -16,7 +16,7 @@ from idp.admin.logos import Logos
 from idp.admin.organizations import Organizations
 from idp.admin.service_desk import ResetTimes, ServiceDesk
 from idp.admin.sessions import SessionAdministration
-from idp.admin.signing_keys import SigningKeys
+from idp.admin.signing_keys import KeyTimes, SigningKeys
 from idp.attempts.budget import Attempts
 from idp.attempts.budget import Limits as AttemptLimits
 from idp.attempts.counts import Counts
@@ -153,10 +153,10 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         identification=identification,
         proofs=proofs,
         provider=provider,
-        introspection=Introspection(units, clock, trail, access_tokens, refresh_tokens, settings.issuer),
+        introspection=Introspection(units, clock, trail, access_tokens, refresh_tokens, keys, settings.issuer),
         revocation=Revocation(units, trail, access_tokens, refresh_tokens),
         session_activity=SessionActivity(units, clock, trail, sessions, protected_resources),
-        userinfo=Userinfo(protected_resources),
+        userinfo=Userinfo(units, protected_resources, keys, settings.issuer),
         flow=flow,
         answers=answers,
         simulation=Simulation(units, factors),
@@ -189,7 +189,14 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         session_administration=SessionAdministration(units, clock, trail, sessions),
         correspondence=correspondence,
         clients=Clients(units, clock, trail, envelope),
-        signing_keys=SigningKeys(units, clock, envelope),
+        signing_keys=SigningKeys(
+            units,
+            clock,
+            envelope,
+            trail,
+            settings.tokens.id_token_lifetime,
+            KeyTimes(settings.keys.publish_ahead, settings.keys.publish_after, settings.keys.rotate_after),
+        ),
     )
 
 

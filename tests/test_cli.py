@@ -92,7 +92,9 @@ def test_idp_alone_says_what_to_do_first(empty: Installation) -> None:
 
 def test_init_makes_configuration_database_and_keys_for_the_owner_alone(empty: Installation) -> None:
     made = empty.done("init", "--issuer", "https://login.example.org")
-    assert made["config_made"] and made["migrations_applied"] and made["keys_made"] == ["RS256", "ES256"]
+    assert (
+        made["config_made"] and made["migrations_applied"] and made["keys_made"] == ["RS256", "PS256", "ES256", "EdDSA"]
+    )
     for file in (empty.config, empty.folder / "idp.db"):
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
     result = empty.run()

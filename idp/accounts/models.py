@@ -91,6 +91,8 @@ class Account(Base):
     email: Mapped[str | None] = mapped_column(String(254))
     email_verified: Mapped[bool] = mapped_column(default=False)
     locale: Mapped[str | None] = mapped_column(String(10))
+    # By their names in OIDC Core 5.1; what may be in it says `standard_claims`.
+    standard_claims: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     blocked_at: Mapped[datetime | None]
     proofs_void_before: Mapped[datetime | None]
     created_at: Mapped[datetime]

@@ -1,10 +1,10 @@
 """Accounts, as administrators see them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
@@ -17,6 +17,7 @@ from idp.accounts.devices import Devices
 from idp.accounts.models import ROLES, Account, Organization, lock_account
 from idp.accounts.names import canonical, checked
 from idp.accounts.passwords import CONTAINS_NAME, NOT_TEXT, TOO_COMMON, TOO_LONG, TOO_SHORT, Passwords
+from idp.accounts.standard_claims import problem_with
 from idp.admin import organizations
 from idp.admin.refusals import Reasons
 from idp.audit.events import AccountChanged
@@ -70,6 +71,7 @@ class Changes(TypedDict, total=False):
     family_name: str | None
     email: str | None
     locale: str | None
+    standard_claims: Mapping[str, Any]
 
 
 class Accounts:
@@ -102,6 +104,7 @@ class Accounts:
         email_verified: bool = False,
         locale: str | None = None,
         role: str = "person",
+        standard_claims: Mapping[str, Any] | None = None,
     ) -> Account:
         """The organisation has a new account; without a password nobody can sign in with it yet. Raises Refused."""
         canonical_name = checked(username, "username")
@@ -120,6 +123,7 @@ class Accounts:
             email=email,
             email_verified=email_verified,
             locale=locale,
+            standard_claims=_joined({}, standard_claims or {}),
             created_at=now,
             updated_at=now,
         )
@@ -158,10 +162,14 @@ class Accounts:
         Another e-mail address is not verified, and both the old and the new one are told by mail; codes that were sent
         to enrol the old one are spent. Somebody who has codes by e-mail enrolled gets them where they always did: at
         the address that was proven then (`Credential.address`). A reset withdraws it.
+
+        Of `standard_claims` those that are given change, and None takes one away. Another number is not verified.
         """
         with self._units.writing() as unit:
             account = locked(unit, org_code, username)
             old_address = account.email
+            if "standard_claims" in changes:
+                changes["standard_claims"] = _joined(account.standard_claims, changes["standard_claims"])
             changed = [name for name, value in changes.items() if getattr(account, name) != value]
             for name in changed:
                 setattr(account, name, changes[name])  # type: ignore[literal-required]
@@ -273,11 +281,22 @@ def _check(account: Account, wrong: Reasons) -> None:
         wrong.unless(fits, "account.email", f"{account.email!r} is no e-mail address")
     else:
         wrong.unless(not account.email_verified, "account.email", "only an address can be verified")
+    for claim, value in account.standard_claims.items():
+        problem = problem_with(claim, value)
+        wrong.unless(problem is None, "account.standard_claims", problem or "")
     wrong.unless(
         account.locale is None or LOCALE.fullmatch(account.locale) is not None,
         "account.locale",
         f"{account.locale!r} is no locale such as nl or nl-NL",
     )
+
+
+def _joined(kept: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A number that is another one is not verified, as with an e-mail address, unless that is said with it."""
+    changes = dict(changes)
+    if changes.get("phone_number", kept.get("phone_number")) != kept.get("phone_number"):
+        changes.setdefault("phone_number_verified", None)
+    return {name: value for name, value in {**kept, **changes}.items() if value is not None}
 
 
 def _checked_reason(reason: str | None) -> str | None:

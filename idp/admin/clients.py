@@ -38,6 +38,7 @@ RESPONSE_TYPES = ("code",)
 # Unreserved characters (RFC 3986 2.3): the same in a URL, in a form and in HTTP Basic authentication.
 CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,200}")
 LONGEST_NAME = 200
+SIGNED = ("id_token_signed_response_alg", "userinfo_signed_response_alg", "introspection_signed_response_alg")
 LONGEST_URI = 2000
 
 
@@ -55,6 +56,8 @@ class Changes(TypedDict, total=False):
     profile: str
     dpop_bound_access_tokens: bool
     id_token_signed_response_alg: str
+    userinfo_signed_response_alg: str | None
+    introspection_signed_response_alg: str | None
     access_token_format: str
     token_endpoint_auth_method: str
     token_endpoint_auth_signing_alg: str | None
@@ -107,6 +110,8 @@ class Clients:
         frontchannel_logout_uri: str | None = None,
         frontchannel_logout_session_required: bool = False,
         access_token_format: str = "opaque",  # noqa: S107 - a kind of token, not a password
+        userinfo_signed_response_alg: str | None = None,
+        introspection_signed_response_alg: str | None = None,
     ) -> tuple[Client, str | None]:
         """The client exists; its secret is returned this once. A public client and one with keys have none.
 
@@ -152,6 +157,8 @@ class Clients:
             frontchannel_logout_uri=frontchannel_logout_uri,
             frontchannel_logout_session_required=frontchannel_logout_session_required,
             access_token_format=access_token_format,
+            userinfo_signed_response_alg=userinfo_signed_response_alg,
+            introspection_signed_response_alg=introspection_signed_response_alg,
             created_at=now,
             updated_at=now,
         )
@@ -280,11 +287,10 @@ def _check_grants(client: Client, wrong: Reasons) -> None:
     wrong.unless(
         client.require_pkce or not client.is_public, "client.pkce_required", "a public client always uses PKCE"
     )
-    wrong.unless(
-        client.id_token_signed_response_alg in ALGORITHMS,
-        "client.signing_algorithm",
-        f"id_token_signed_response_alg is one of {', '.join(ALGORITHMS)}",
-    )
+    for name in SIGNED:
+        alg = getattr(client, name)
+        known = alg in ALGORITHMS or (alg is None and name != "id_token_signed_response_alg")
+        wrong.unless(known, "client.signing_algorithm", f"{name} is one of {', '.join(ALGORITHMS)}")
     wrong.unless(
         client.access_token_format in ACCESS_TOKEN_FORMATS,
         "client.access_token_format",

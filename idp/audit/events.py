@@ -302,6 +302,15 @@ class ClientChanged(Event):
 
 
 @dataclass(frozen=True)
+class SigningKeyChanged(Event):
+    """A signing key was made, brought forward or retired; no `actor` when that was by its age."""
+
+    change: str
+    kid: str
+    alg: str
+
+
+@dataclass(frozen=True)
 class DatabaseRestored(Event):
     """A backup was put back; so many of each kind of what it had brought to life again are over."""
 

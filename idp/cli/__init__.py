@@ -5,7 +5,8 @@
     main.py             the root command and its state; `demo` is joined when its extras are installed
     set_up.py           init, db upgrade, db check, db restored
     serving.py          serve and worker
-    administration.py   org, user, keys: a thin face of `admin`
+    administration.py   org, user: a thin face of `admin`
+    keys.py             keys list, keys rotate, keys retire
     clients.py          client add, client set, client list, client show
     appearance.py       org set-logo, and the options of org set about colour, privacy statement and texts
     campaign.py         campaign simulate: who would meet what on a day

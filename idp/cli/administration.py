@@ -1,6 +1,6 @@
-"""`idp org`, `idp user` and `idp keys`: a thin face of the use cases in `admin`.
+"""`idp org` and `idp user`: a thin face of the use cases in `admin`.
 
-What the service desk does for somebody is in `service_desk.py`, applications are in `clients.py`.
+What the service desk does for somebody is in `service_desk.py`, applications are in `clients.py`, keys in `keys.py`.
 """
 
 from collections.abc import Callable
@@ -191,28 +191,3 @@ def account_row(account: Account) -> dict[str, Any]:
         "has_password": account.password_hash is not None,
         **fields,
     }
-
-
-@click.group(cls=Group)
-def keys() -> None:
-    """Keys that sign tokens."""
-
-
-@keys.command("list")
-@pass_state
-def list_keys(state: State) -> None:
-    """All signing keys, oldest first."""
-    with state.services() as services:
-        rows = [
-            {
-                "kid": key.kid,
-                "alg": key.alg,
-                "created_at": key.created_at,
-                "signs_from": key.signs_from,
-                "retired_at": key.retired_at,
-            }
-            for key in services.signing_keys.list()
-        ]
-    state.tell_rows(
-        rows, ("kid", "alg", "signs_from", "retired_at"), "There is no key yet: run `idp init` or `idp serve`."
-    )

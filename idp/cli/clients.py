@@ -11,7 +11,7 @@ import click
 from idp.admin.activity_signals import LOOKED_AT
 from idp.admin.clients import GRANT_TYPES
 from idp.cli.base import Failure, Group, State, pass_state
-from idp.cli.values import JSON_FILE, TEXT, given
+from idp.cli.values import JSON_FILE, TEXT, Clearable, given
 from idp.oidc.clients import (
     ACCESS_TOKEN_FORMATS,
     APPLICATION_TYPES,
@@ -25,6 +25,15 @@ from idp.oidc.keys import ALGORITHMS
 from idp.oidc.signatures import ASYMMETRIC, HMAC
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _algorithm(text: str) -> str:
+    if text not in ALGORITHMS:
+        raise ValueError(text)
+    return text
+
+
+ALGORITHM = Clearable("algorithm", _algorithm, f"one of {', '.join(ALGORITHMS)}")
 
 
 @click.group(cls=Group)
@@ -53,7 +62,24 @@ def _metadata(command: F) -> F:
                 "--minimum-acr", type=int, help="Tokens are only for people who reached this level: 1, 2 or 3."
             ),
             click.option("--scope", help="What it may ask to know; openid, profile and email if you do not say."),
-            click.option("--id-token-alg", "id_token_signed_response_alg", type=click.Choice(ALGORITHMS)),
+            click.option(
+                "--id-token-alg",
+                "id_token_signed_response_alg",
+                type=click.Choice(ALGORITHMS),
+                help="What its ID tokens, JWT access tokens and logout tokens are signed with; RS256 by default.",
+            ),
+            click.option(
+                "--userinfo-alg",
+                "userinfo_signed_response_alg",
+                type=ALGORITHM,
+                help="Userinfo comes as a JWT signed with this.",
+            ),
+            click.option(
+                "--introspection-alg",
+                "introspection_signed_response_alg",
+                type=ALGORITHM,
+                help="Answers to introspection come as a JWT signed with this.",
+            ),
             click.option(
                 "--access-tokens",
                 "access_token_format",

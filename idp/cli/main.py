@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from idp import schema
-from idp.cli.administration import keys, org
+from idp.cli.administration import org
 from idp.cli.audit import audit
 from idp.cli.base import CONFIG, CONFIG_FILE, Failure, Group, State
 from idp.cli.campaign import campaign
 from idp.cli.clients import client
+from idp.cli.keys import keys
 from idp.cli.outbox import outbox
 from idp.cli.service_desk import user
 from idp.cli.serving import serve, worker

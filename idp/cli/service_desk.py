@@ -4,7 +4,7 @@ A thin face of `admin.service_desk` and `admin.accounts`. Whoever types the comm
 reason and actor are kept in the audit trail.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from idp.admin.accounts import EnrolledMethod
 from idp.admin.service_desk import KINDS, Kind, ShownPerson
 from idp.cli.administration import account_row, user
 from idp.cli.base import State, pass_state, who_you_are
-from idp.cli.values import CLEARED, DATE, TEXT, given
+from idp.cli.values import CLAIM, CLEARED, DATE, TEXT, given
 from idp.kernel.clock import Clock
 from idp.wiring import Services
 
@@ -117,13 +117,25 @@ def extend(state: State, /, code: str, username: str, actor: str, until: object,
 @click.option("--family-name", type=TEXT, help="Family name.")
 @click.option("--email", type=TEXT, help="E-mail address; the old and the new one are told.")
 @click.option("--locale", type=TEXT, help="Language, such as nl or nl-NL.")
+@click.option(
+    "--claim",
+    "claims",
+    type=CLAIM,
+    multiple=True,
+    help="What applications are told besides, by its name in OpenID Connect: birthdate=1980-02-29,"
+    ' \'address={"locality": "Utrecht"}\'. Again for each.',
+)
 @pass_state
-def set_user(state: State, /, code: str, username: str, actor: str, **about: object) -> None:
+def set_user(
+    state: State, /, code: str, username: str, actor: str, claims: Sequence[tuple[str, object]], **about: object
+) -> None:
     """Change what is given; "" takes a value away. A new e-mail address is not proven yet.
 
     Whoever has codes by e-mail enrolled gets them at the address that was proven then, until a reset.
     """
     changes = given(about)
+    if claims:
+        changes["standard_claims"] = dict(claims)
     if not changes:
         raise click.UsageError("give at least one thing to set")
     with state.services() as services:

@@ -29,7 +29,7 @@ from idp.cli.base import Command, Failure, State, pass_state
 from idp.egress.guarded import GuardedClient
 from idp.jobs.campaign_mails import CampaignMails
 from idp.jobs.deliver_logout_notices import LogoutNoticeDelivery
-from idp.jobs.schedule import mail_tasks, notice_tasks, sweep_tasks, tasks
+from idp.jobs.schedule import key_tasks, mail_tasks, notice_tasks, sweep_tasks, tasks
 from idp.jobs.send_mail import MailSender
 from idp.jobs.worker import Worker, run_together
 from idp.mail.relay import Relay
@@ -139,6 +139,7 @@ def _workers(app: Flask, services: Services, stopping: Event) -> list[Worker]:
     delivery = LogoutNoticeDelivery(
         services.units, services.clock, tokens, GuardedClient(settings.egress.allow_loopback), services.figures
     )
+    every = (*every, *key_tasks(services.signing_keys))
     is_stopping = stopping.is_set
     ending = sweep_tasks(services.units, services.sessions)
     each_of = (every, ending, mail_tasks(sender, is_stopping), notice_tasks(delivery, is_stopping))

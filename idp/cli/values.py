@@ -42,6 +42,30 @@ TEXT = Clearable("text", str, "text")
 JSON_FILE = Clearable("file", lambda name: json.loads(Path(name).read_bytes()), "a file with JSON in it")
 
 
+class _Claim(click.ParamType[tuple[str, object]]):
+    """NAME=VALUE of a claim, the value as JSON where it is no text; an empty one takes the claim away."""
+
+    name = "NAME=VALUE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, object]:
+        if isinstance(value, tuple):
+            return value
+        name, equals, text = str(value).partition("=")
+        if not equals:
+            self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
+        if not text:
+            return name, None
+        if name not in ("address", "phone_number_verified"):
+            return name, text
+        try:
+            return name, json.loads(text)
+        except (ValueError, RecursionError):
+            self.fail(f"{text!r} is not JSON", param, ctx)
+
+
+CLAIM = _Claim()
+
+
 def given(options: Mapping[str, object]) -> dict[str, Any]:
     """The options that were given; None for what is cleared."""
     return {name: None if value is CLEARED else value for name, value in options.items() if value is not None}

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
+from idp.admin.signing_keys import SigningKeys
 from idp.audit.chain import link
 from idp.jobs.campaign_mails import CampaignMails
 from idp.jobs.deliver_logout_notices import LogoutNoticeDelivery
@@ -27,6 +28,8 @@ NOTICES_EVERY = timedelta(milliseconds=200)
 # What is not in the chain of the audit trail yet could still be changed unseen.
 LINK_EVERY = timedelta(seconds=1)
 LINK_EVERYTHING_EVERY = timedelta(hours=1)
+# Keys are published for hours before they sign and after.
+KEYS_EVERY = timedelta(minutes=10)
 
 
 def tasks(
@@ -46,6 +49,14 @@ def tasks(
         Task(
             "delete what is expired", PURGE_EVERY, lambda: purge(units, clock, request_lifetime, known_device_lifetime)
         ),
+    )
+
+
+def key_tasks(signing_keys: SigningKeys) -> Sequence[Task]:
+    """Signing keys follow each other by their age, where that is configured, and go when nothing needs them."""
+    return (
+        Task("rotate signing keys", KEYS_EVERY, signing_keys.rotate_old),
+        Task("retire signing keys", KEYS_EVERY, signing_keys.retire_old),
     )
 
 

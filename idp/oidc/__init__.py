@@ -20,7 +20,7 @@ revocation.py             a client gives a token back
 provider.py               Authlib assembled: client authentication and grants
 token_issuer.py           TOKENS ARE MINTED HERE: id_token, access_token, refresh_token
 models.py                 codes, tokens, refresh families and keys in the database
-claims.py                 which claims a scope stands for
+claims.py                 which claims a scope stands for, and their values
 keys.py                   signing keys: made, sealed, published
 userinfo.py  discovery.py  end_session.py
 backchannel_logout.py     LogoutNotices: a client is told that a session ended

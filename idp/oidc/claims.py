@@ -14,13 +14,23 @@ BY_SCOPE: Mapping[str, tuple[str, ...]] = {
         "name",
         "given_name",
         "family_name",
+        "middle_name",
+        "nickname",
         "preferred_username",
+        "profile",
+        "picture",
+        "website",
+        "gender",
+        "birthdate",
+        "zoneinfo",
         "locale",
         "updated_at",
         "organisation_code",
         "organisation_name",
     ),
     "email": ("email", "email_verified"),
+    "phone": ("phone_number", "phone_number_verified"),
+    "address": ("address",),
 }
 
 SUPPORTED = tuple(dict.fromkeys(name for names in BY_SCOPE.values() for name in names))
@@ -28,7 +38,9 @@ SUPPORTED = tuple(dict.fromkeys(name for names in BY_SCOPE.values() for name in 
 
 def of_account(account: Account) -> dict[str, Any]:
     """Every claim that is known about the account, by its standard name (OIDC Core 5.1)."""
+    kept = account.standard_claims
     known = {
+        **kept,
         "sub": account.sub,
         "name": account.name,
         "given_name": account.given_name,
@@ -40,8 +52,9 @@ def of_account(account: Account) -> dict[str, Any]:
         "organisation_name": account.organization.name,
         "email": account.email,
         "email_verified": account.email_verified if account.email else None,
+        "phone_number_verified": kept.get("phone_number_verified", False) if kept.get("phone_number") else None,
     }
-    return {name: value for name, value in known.items() if value not in (None, "")}
+    return {name: value for name, value in known.items() if value not in (None, "", {})}
 
 
 def names_for(scope: Iterable[str], wished: Mapping[str, Any] | None = None) -> set[str]:

@@ -6,7 +6,7 @@ refused        the error as the specification has it, and in the audit trail
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,21 +32,25 @@ FORM = "application/x-www-form-urlencoded"
 
 @dataclass(frozen=True)
 class ClientRequest:
-    """A request as it came: `encoded` is the form body, or the query of a GET; `content_type` is None for a GET."""
+    """A request as it came: `encoded` is the form body, or the query of a GET; `content_type` is None for a GET.
+
+    `accept`: the media types that the client named, with any weight but nought.
+    """
 
     encoded: bytes
     content_type: str | None
     authorization: str | None
     dpop: str | None = None
     method: str = "POST"
+    accept: Collection[str] = ()
 
 
 @dataclass(frozen=True)
 class ClientResponse:
-    """Status, JSON body and headers (RFC 6749 5)."""
+    """Status, JSON body and headers (RFC 6749 5). A body that is text has a type of its own in the headers."""
 
     status: int
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] | str
     headers: tuple[tuple[str, str], ...] = NO_STORE
 
 

@@ -24,7 +24,7 @@ AUTHENTICATION_METHODS = ("client_secret_basic", "client_secret_post", "client_s
 SUBJECT_TYPES = ("public", "pairwise")
 ACCESS_TOKEN_FORMATS = ("opaque", "jwt")
 APPLICATION_TYPES = ("web", "browser", "native")
-SCOPES = ("openid", "profile", "email")
+SCOPES = ("openid", "profile", "email", "phone", "address")
 # Columns that are not metadata: secrets, and a picture.
 NEVER_SHOWN = frozenset(
     {"client_secret_hash", "client_secret_sealed", "registration_access_token_hash", "registered_with", "logo"}

@@ -32,6 +32,8 @@ def metadata(issuer: str, highest_level: int) -> dict[str, Any]:
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
+        "userinfo_signing_alg_values_supported": list(keys.ALGORITHMS),
+        "introspection_signing_alg_values_supported": list(keys.ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(METHODS),
         "introspection_endpoint_auth_methods_supported": [method for method in METHODS if method != "none"],
         "revocation_endpoint_auth_methods_supported": list(METHODS),

@@ -1,6 +1,7 @@
 """Token introspection (RFC 7662): what a token is worth at this very instant, for the client that it was issued to.
 
-Whatever is not good now, or is somebody else's, is answered the same: not active (2.2).
+Whatever is not good now, or is somebody else's, is answered the same: not active (2.2). The answer is JSON, or a JWT
+signed for who asked (RFC 9701), for clients that are registered for one and whenever one is asked for.
 """
 
 from collections.abc import Mapping
@@ -12,10 +13,16 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from idp.audit.trail import Trail
 from idp.kernel.clock import Clock, whole_seconds
 from idp.oidc.access_token import AccessTokens
-from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
+from idp.oidc.client_endpoint import NO_STORE, ClientEndpoint, ClientRequest, ClientResponse
+from idp.oidc.clients import Client
+from idp.oidc.keys import Keys
 from idp.oidc.refresh_token import RefreshTokens
 from idp.store.units import UnitsOfWork
 
+TYP = "token-introspection+jwt"
+MEDIA_TYPE = f"application/{TYP}"
+# RFC 9701 6.
+DEFAULT_ALG = "RS256"
 NOT_ACTIVE: Mapping[str, Any] = {"active": False}
 
 
@@ -29,9 +36,10 @@ class Introspection:
         trail: Trail,
         access_tokens: AccessTokens,
         refresh_tokens: RefreshTokens,
+        keys: Keys,
         issuer: str,
     ) -> None:
-        self._units, self._clock, self._issuer = units, clock, issuer
+        self._units, self._clock, self._keys, self._issuer = units, clock, keys, issuer
         self._access_tokens, self._refresh_tokens = access_tokens, refresh_tokens
         self._endpoint = ClientEndpoint("introspect", units, trail, ("token", "token_type_hint"))
 
@@ -40,13 +48,28 @@ class Introspection:
         client_id = None
         try:
             read = self._endpoint.read(request)
-            client_id = self._endpoint.confidential_client(request, read).client_id
+            client = self._endpoint.confidential_client(request, read)
+            client_id = client.client_id
             token = read.get("token")
             if token is None:
                 raise InvalidRequestError("token is missing")
         except OAuth2Error as error:
             return self._endpoint.refused(error, client_id)
-        return ClientResponse(200, self._of(token, client_id) or NOT_ACTIVE)
+        said = self._of(token, client_id) or NOT_ACTIVE
+        if client.introspection_signed_response_alg is None and MEDIA_TYPE not in request.accept:
+            return ClientResponse(200, said)
+        return ClientResponse(200, self._signed(client, said), (*NO_STORE, ("Content-Type", MEDIA_TYPE)))
+
+    def _signed(self, client: Client, said: Mapping[str, Any]) -> str:
+        """The answer as a JWT (RFC 9701 5): nothing about the token outside of `token_introspection`, and a `typ` that
+        keeps it from being taken for an access token (8.1)."""
+        claims = {
+            "iss": self._issuer,
+            "aud": client.client_id,
+            "iat": whole_seconds(self._clock.now()),
+            "token_introspection": dict(said),
+        }
+        return self._keys.sign(client.introspection_signed_response_alg or DEFAULT_ALG, claims, TYP)
 
     def _of(self, token: str, client_id: str) -> Mapping[str, Any] | None:
         found = self._access_tokens.find(token)

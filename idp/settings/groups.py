@@ -138,6 +138,30 @@ class TokenSettings(Group):
     )
 
 
+class KeySettings(Group):
+    """Keys that sign tokens, and how they follow each other."""
+
+    publish_ahead: Duration = Field(
+        default=24 * HOURS,
+        ge=10 * MINUTES,
+        le=30 * DAYS,
+        description="How long a new key is published before it signs: as long as applications keep the keys they read.",
+    )
+    publish_after: Duration = Field(
+        default=30 * DAYS,
+        ge=DAYS,
+        le=366 * DAYS,
+        description="How long a key stays published when another one signs: so long an id_token_hint of it works.",
+    )
+    rotate_after: Duration | None = Field(
+        default=None,
+        ge=DAYS,
+        le=3660 * DAYS,
+        description="A key signs for so long, and another one follows it. Without it keys are rotated by hand only.",
+        json_schema_extra={"allowed": "a duration of a day or more, such as 90d"},
+    )
+
+
 class SecondFactorSettings(Group):
     """How wrong codes are paid for, per account and factor, over all browsers and nodes."""
 

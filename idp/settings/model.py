@@ -20,6 +20,7 @@ from idp.settings.groups import (
     DatabaseSettings,
     EgressSettings,
     Group,
+    KeySettings,
     LogSettings,
     MailCodeSettings,
     MailSettings,
@@ -85,6 +86,7 @@ class Settings(BaseSettings):
     session: SessionSettings = Field(default=SessionSettings(), description="The single sign-on session.")
     sign_in: SignInSettings = Field(default=SignInSettings(), description="One attempt to sign in.")
     tokens: TokenSettings = Field(default=TokenSettings(), description="How long codes and tokens live.")
+    keys: KeySettings = Field(default=KeySettings(), description="Keys that sign tokens.")
     second_factor: SecondFactorSettings = Field(
         default=SecondFactorSettings(), description="How wrong codes are paid for."
     )

@@ -17,8 +17,11 @@ def contradictions(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         ("sign_in.interaction_idle_timeout", "sign_in.request_lifetime"),
         ("second_factor.wait_first", "second_factor.wait_longest"),
         ("tokens.refresh_rotation_grace", "tokens.offline_lifetime"),
+        # Whoever is signed in can be signed out with the ID token that they got at first.
+        ("session.absolute_timeout", "keys.publish_after"),
+        ("keys.publish_ahead", "keys.rotate_after"),
     ):
-        if shorter in values and longer in values and values[longer] < values[shorter]:
+        if shorter in values and values.get(longer) is not None and values[longer] < values[shorter]:
             lower, upper = format_duration(values[shorter]), format_duration(values[longer])
             yield longer, f"{upper} is shorter than `{shorter}` ({lower}); allowed: {lower} or longer"
     mode = values.get("mode")

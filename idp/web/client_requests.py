@@ -10,18 +10,22 @@ def client_request() -> ClientRequest:
     """The request at hand, as it came."""
     is_get = request.method == "GET"
     encoded = request.query_string if is_get else request.get_data(cache=False)
+    accepted = [
+        media_type.partition(";")[0].strip().lower() for media_type, weight in request.accept_mimetypes if weight
+    ]
     return ClientRequest(
         encoded,
         None if is_get else request.content_type or "",
         request.headers.get("Authorization"),
         request.headers.get("DPoP"),
         request.method,
+        accepted,
     )
 
 
 def answered(answer: ClientResponse) -> Response:
-    """The answer as JSON."""
-    response: Response = jsonify(answer.body)
+    """The answer, as JSON unless it is text already."""
+    response: Response = Response(answer.body) if isinstance(answer.body, str) else jsonify(answer.body)
     response.status_code = answer.status
     response.headers.update(answer.headers)
     return response

@@ -132,7 +132,7 @@ def enrol_second_factor(look: Look) -> Response:
 def consent(look: Look) -> Response:
     """What the application would get, with the real values."""
     known = claims.userinfo(_person(look), look.request.consent_scope, look.request.claims)
-    listed = [(key, str(known[name])) for name, key in CONSENT_KEYS.items() if name in known]
+    listed = [(key, _in_words(known[name])) for name, key in CONSENT_KEYS.items() if name in known]
     return _page(
         look,
         "signin/consent.html",
@@ -141,6 +141,13 @@ def consent(look: Look) -> Response:
         restart_url=_other_account_url(look),
         confirm=confirmation(use_cases().derived_keys, look, "consent"),
     )
+
+
+def _in_words(value: Any) -> str:
+    """A claim in one line; of a postal address its parts, or as it stands on a letter where that is told."""
+    if isinstance(value, dict):
+        value = ", ".join([value["formatted"]] if "formatted" in value else value.values())
+    return ", ".join(str(value).splitlines())
 
 
 def waiting(look: Look, until: datetime) -> Response:
@@ -181,6 +188,16 @@ CONSENT_KEYS = {
     "name": "consent.gets.name",
     "preferred_username": "consent.gets.username",
     "email": "consent.gets.email",
+    "phone_number": "consent.gets.phone",
+    "address": "consent.gets.address",
+    "middle_name": "consent.gets.middle_name",
+    "nickname": "consent.gets.nickname",
+    "birthdate": "consent.gets.birthdate",
+    "gender": "consent.gets.gender",
+    "picture": "consent.gets.picture",
+    "profile": "consent.gets.profile",
+    "website": "consent.gets.website",
+    "zoneinfo": "consent.gets.zoneinfo",
     "organisation_name": "consent.gets.organisation",
 }
 

@@ -7,6 +7,8 @@ from idp.oidc.protected_resource import AccessTokenError, ResourceRequest
 from idp.web.client_requests import challenged
 from idp.web.use_cases import use_cases
 
+JWT = "application/jwt"
+
 
 def userinfo() -> Response:
     """The claims of the token's person, or a challenge that says why not."""
@@ -22,7 +24,9 @@ def userinfo() -> Response:
         claims = use_cases().userinfo.respond(asked)
     except AccessTokenError as error:
         return challenged(error, "userinfo")
-    response: Response = jsonify(claims)
+    response: Response = Response(claims, mimetype=JWT) if isinstance(claims, str) else jsonify(claims)
+    # RFC 9110 6.6.1; clients that check messages want it, whatever server stands before us.
+    response.date = use_cases().clock.now()
     return response
 
 

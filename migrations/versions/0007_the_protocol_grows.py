@@ -35,6 +35,9 @@ def upgrade() -> None:
             ["id"],
         )
 
+    with op.batch_alter_table("accounts") as accounts:
+        accounts.add_column(sa.Column("standard_claims", sa.JSON(), server_default="{}", nullable=False))
+
     with op.batch_alter_table("authorization_codes") as codes:
         _bound_and_for_resources(codes, "resources")
     with op.batch_alter_table("refresh_families") as families:

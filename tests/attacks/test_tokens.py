@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jws
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 from sqlalchemy import select, update
 
 from idp.accounts.models import Account
@@ -66,7 +66,7 @@ class Forger:
         digest = {"HS256": "sha256", "HS384": "sha384", "HS512": "sha512"}[alg]
         return f"{signed}.{b64(hmac.digest(secret, signed.encode(), digest))}"
 
-    def signed(self, key: RSAKey | ECKey, alg: str = "RS256", payload: Any = None, **header: Any) -> str:
+    def signed(self, key: RSAKey | ECKey | OKPKey, alg: str = "RS256", payload: Any = None, **header: Any) -> str:
         """Signed with this key, whatever the header says."""
         wanted = {"alg": alg, "typ": "JWT", "kid": self.kid, **header}
         encoded = b64({name: value for name, value in wanted.items() if value is not None})

@@ -155,3 +155,26 @@ def test_show_says_for_people_what_is_particular(desk: Installation) -> None:
     assert "state reset by karin: a method can be chosen, the reset can still be undone, has no password" in told
     assert "has no e-mail address: nothing is told by mail" in told
     assert "last_sign_in_at - " in told
+
+
+def test_standard_claims_are_set_changed_and_taken_away(desk: Installation) -> None:
+    address = '{"locality": "Utrecht", "country": "NL"}'
+    given = ("birthdate=1980-02-29", "phone_number=+31 20 123 4567", "phone_number_verified=true", f"address={address}")
+    done = desk.done("user", "set", "10234", "anna", *(word for each in given for word in ("--claim", each)))
+    assert done["standard_claims"] == {
+        "birthdate": "1980-02-29",
+        "phone_number": "+31 20 123 4567",
+        "phone_number_verified": True,
+        "address": {"locality": "Utrecht", "country": "NL"},
+    }
+    # Another number is not verified.
+    done = desk.done("user", "set", "10234", "anna", "--claim", "phone_number=+31 30 123 4567", "--claim", "birthdate=")
+    assert set(done["standard_claims"]) == {"phone_number", "address"}
+
+
+@pytest.mark.parametrize(
+    "claim", ["birthdate=yesterday", "email=a@b.example", "address=[]", "address={", "birthdate", "=x"]
+)
+def test_claim_of_another_form_is_refused_and_nothing_changes(desk: Installation, claim: str) -> None:
+    assert desk.run("user", "set", "10234", "anna", "--claim", claim).exit_code != 0
+    assert show(desk)["standard_claims"] == {}

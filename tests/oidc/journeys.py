@@ -18,6 +18,8 @@ from sqlalchemy.orm import Session as Unit
 from werkzeug.test import TestResponse
 
 from idp.kernel.clock import FixedClock
+from idp.oidc import keys
+from idp.oidc.signatures import Registry
 from idp.wiring import Services
 from tests.factories import Factories, Somebody, SomeClient
 from tests.web.reading import Page
@@ -300,7 +302,7 @@ class Provider:
 
     def decoded(self, id_token: str) -> jwt.Token:
         """Header and claims of a token whose signature verifies with a published key."""
-        return jwt.decode(id_token, self.key_set(), algorithms=["RS256", "ES256"])
+        return jwt.decode(id_token, self.key_set(), registry=Registry(keys.ALGORITHMS))
 
     def claims(self, id_token: str) -> dict[str, Any]:
         return dict(self.decoded(id_token).claims)

@@ -9,6 +9,7 @@ from idp.audit.events import SessionEnded
 from idp.audit.trail import events
 from idp.kernel.clock import FixedClock
 from idp.oidc.backchannel_logout import EVENT, TRIED_FOR, LogoutTokens
+from idp.oidc.keys import ALGORITHMS
 from idp.sessions.models import Session
 from idp.store.engine import db
 from idp.wiring import Services
@@ -20,7 +21,7 @@ from tests.jobs.notices import claims_of, delivery, end_session, ended, open_ses
 ADDRESS = "https://app.example/logout"
 
 
-@pytest.mark.parametrize("alg", ["RS256", "ES256"])
+@pytest.mark.parametrize("alg", ALGORITHMS)
 def test_logout_token_says_what_the_specification_wants_and_no_more(
     services: Services, make: Factories, alg: str
 ) -> None:

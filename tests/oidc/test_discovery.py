@@ -12,6 +12,7 @@ from babel.core import Locale
 
 from idp.kernel.levels import AcrValues
 from idp.oidc import discovery
+from tests.accounts.test_standard_claims import EVERY
 from tests.conftest import ISSUER
 from tests.oidc.journeys import Answer, Browser, Provider, RelyingParty, basic, body, error, form_encoded
 from tests.proofs import ProofKey
@@ -133,6 +134,18 @@ def test_signing_algorithm_works(provider: Provider, value: str) -> None:
     assert provider.decoded(tokens["id_token"]).header["alg"] == value
 
 
+@_each("userinfo_signing_alg_values_supported")
+def test_userinfo_is_signed_with_this(provider: Provider, value: str) -> None:
+    tokens = provider.client(userinfo_signed_response_alg=value).signed_in()
+    assert provider.decoded(provider.userinfo(tokens["access_token"]).text).header["alg"] == value
+
+
+@_each("introspection_signing_alg_values_supported")
+def test_introspection_is_signed_with_this(provider: Provider, value: str) -> None:
+    party = provider.client(introspection_signed_response_alg=value)
+    assert provider.decoded(party.post("/introspect", {"token": "x"}).text).header["alg"] == value
+
+
 @_each("token_endpoint_auth_methods_supported")
 def test_client_authentication_works(provider: Provider, value: str) -> None:
     kind = "browser" if value == "none" else "web"
@@ -151,15 +164,17 @@ def test_code_challenge_method_works(party: RelyingParty, value: str) -> None:
 
 
 @_each("scopes_supported")
-def test_scope_works(party: RelyingParty, value: str) -> None:
+def test_scope_works(provider: Provider, value: str) -> None:
+    party = provider.client(scope=f"openid {value}")
     assert value in party.signed_in(scope=f"openid {value}")["scope"].split()
 
 
 @pytest.fixture(scope="module")
 def given(provider: Provider) -> dict[str, Any]:
     """What a client hears about somebody of whom everything is known."""
-    who = provider.somebody(given_name="Anna", family_name="de Wit", locale="nl-NL")
-    tokens = provider.client().signed_in(who)
+    who = provider.somebody(given_name="Anna", family_name="de Wit", locale="nl-NL", standard_claims=EVERY)
+    every = " ".join(METADATA["scopes_supported"])
+    tokens = provider.client(scope=every).signed_in(who, scope=every)
     return provider.claims(tokens["id_token"]) | body(provider.userinfo(tokens["access_token"]))
 
 

@@ -8,13 +8,14 @@ from joserfc import jwt
 from joserfc.jwk import ECKey
 from sqlalchemy import select
 
+from idp.oidc.keys import ALGORITHMS
 from idp.oidc.models import AccessToken
 from tests.oidc.journeys import Provider, RelyingParty, body
 
 MINUTE = timedelta(minutes=1)
 
 
-@pytest.fixture(params=["RS256", "ES256"])
+@pytest.fixture(params=ALGORITHMS)
 def party(provider: Provider, request: pytest.FixtureRequest) -> RelyingParty:
     return provider.client(access_token_format="jwt", id_token_signed_response_alg=request.param)
 

@@ -20,6 +20,7 @@ def refreshing(request: pytest.FixtureRequest, provider: Provider) -> RelyingPar
 
 
 def test_refreshed_id_token_is_about_the_same_sign_in(provider: Provider, refreshing: RelyingParty) -> None:
+    # #45
     first = refreshing.signed_in(provider.somebody(totp=True), acr_values=f"{provider.issuer}/acr/2")
     provider.clock.move(timedelta(seconds=90))
     response = refreshing.refresh(first["refresh_token"])

@@ -9,6 +9,7 @@ from werkzeug.test import TestResponse
 from idp.accounts.models import Account
 from idp.kernel.secrets import hash_secret
 from idp.oidc.models import AccessToken
+from tests.accounts.test_standard_claims import EVERY
 from tests.oidc.journeys import FORM, Browser, Provider, RelyingParty, body, form_encoded
 
 
@@ -202,6 +203,42 @@ def test_token_without_openid_is_insufficient_scope(provider: Provider, token: s
 def test_scope_stands_for_these_claims(provider: Provider, party: RelyingParty, scope: str, claims: set[str]) -> None:
     who = provider.somebody(given_name="Anna", family_name="de Wit", locale="nl-NL")
     assert set(body(provider.userinfo(party.signed_in(who, scope=scope)["access_token"]))) == claims
+
+
+BY_SCOPE = {
+    "phone": {"phone_number", "phone_number_verified"},
+    "address": {"address"},
+    "email": {"email", "email_verified"},
+    "profile": {
+        *("name", "family_name", "given_name", "middle_name", "nickname", "preferred_username", "profile"),
+        *("picture", "website", "gender", "birthdate", "zoneinfo", "locale", "updated_at"),
+    },
+}
+
+
+@pytest.mark.parametrize("scope", BY_SCOPE)
+def test_every_standard_claim_arrives_by_its_scope(provider: Provider, scope: str) -> None:
+    # #55: OIDC Core 5.1 and 5.4, written down a second time.
+    who = provider.somebody(given_name="Anna", family_name="de Wit", locale="nl-NL", standard_claims=EVERY)
+    party = provider.client(scope=f"openid {scope}")
+    claims = body(provider.userinfo(party.signed_in(who, scope=f"openid {scope}")["access_token"]))
+    own = {"organisation_code", "organisation_name"} if scope == "profile" else set()
+    assert set(claims) - own == {"sub", *BY_SCOPE[scope]}
+    assert {name: claims[name] for name in set(claims) & set(EVERY)} == {
+        name: value for name, value in EVERY.items() if name in BY_SCOPE[scope]
+    }
+
+
+def test_verification_of_a_number_that_is_unknown_is_left_out(provider: Provider) -> None:
+    # #56
+    party = provider.client(scope="openid phone address")
+    for kept, told in (
+        ({"phone_number_verified": True}, {}),
+        ({"phone_number": "+31201234567"}, {"phone_number_verified": False}),
+    ):
+        who = provider.somebody(standard_claims=kept)
+        claims = body(provider.userinfo(party.signed_in(who, scope="openid phone address")["access_token"]))
+        assert {name: value for name, value in claims.items() if name not in ("sub", "phone_number")} == told
 
 
 def test_claims_have_the_types_of_the_specification(provider: Provider, party: RelyingParty) -> None:
