@@ -12,6 +12,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from idp.audit.trail import Trail
 from idp.kernel.clock import Clock, whole_seconds
 from idp.oidc.access_token import AccessTokens
+from idp.oidc.client_assertion import ClientAssertions
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
 from idp.oidc.refresh_token import RefreshTokens
 from idp.store.units import UnitsOfWork
@@ -27,13 +28,14 @@ class Introspection:
         units: UnitsOfWork,
         clock: Clock,
         trail: Trail,
+        assertions: ClientAssertions,
         access_tokens: AccessTokens,
         refresh_tokens: RefreshTokens,
         issuer: str,
     ) -> None:
         self._units, self._clock, self._issuer = units, clock, issuer
         self._access_tokens, self._refresh_tokens = access_tokens, refresh_tokens
-        self._endpoint = ClientEndpoint("introspect", units, trail, ("token", "token_type_hint"))
+        self._endpoint = ClientEndpoint("introspect", units, trail, assertions, ("token", "token_type_hint"))
 
     def respond(self, request: ClientRequest) -> ClientResponse:
         """What the token is worth. The hint is not needed: no token could be of both kinds (2.1)."""
