@@ -7,6 +7,7 @@ authorization_response.py the one writer of responses: query, fragment, form_pos
 authorization_code.py     codes: issued once, redeemed once, by one statement
 refresh_token.py          families of refresh tokens: kept by confidential clients, rotated by public ones
 client_authentication.py  none, client_secret_basic, client_secret_post
+client_assertion.py       client_secret_jwt, private_key_jwt
 client_keys.py            keys of clients, by value or fetched, and what they signed
 signatures.py             JSON Web Signatures from outside: one algorithm, one key
 used_identifiers.py       what may be used once, across all nodes

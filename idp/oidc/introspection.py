@@ -13,6 +13,7 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 from idp.audit.trail import Trail
 from idp.kernel.clock import Clock, whole_seconds
 from idp.oidc.access_token import AccessTokens
+from idp.oidc.client_assertion import ClientAssertions
 from idp.oidc.client_endpoint import NO_STORE, ClientEndpoint, ClientRequest, ClientResponse
 from idp.oidc.clients import Client
 from idp.oidc.keys import Keys
@@ -34,6 +35,7 @@ class Introspection:
         units: UnitsOfWork,
         clock: Clock,
         trail: Trail,
+        assertions: ClientAssertions,
         access_tokens: AccessTokens,
         refresh_tokens: RefreshTokens,
         keys: Keys,
@@ -41,7 +43,7 @@ class Introspection:
     ) -> None:
         self._units, self._clock, self._keys, self._issuer = units, clock, keys, issuer
         self._access_tokens, self._refresh_tokens = access_tokens, refresh_tokens
-        self._endpoint = ClientEndpoint("introspect", units, trail, ("token", "token_type_hint"))
+        self._endpoint = ClientEndpoint("introspect", units, trail, assertions, ("token", "token_type_hint"))
 
     def respond(self, request: ClientRequest) -> ClientResponse:
         """What the token is worth. The hint is not needed: no token could be of both kinds (2.1)."""

@@ -39,7 +39,7 @@ AnyKey = RSAKey | ECKey | OKPKey | OctKey
 
 class Registry(JWSRegistry):
     """As joserfc's, for one list of algorithms, for headers of more than 512 bytes (a DPoP proof carries an RSA key),
-    and with members that mean nothing to us (RFC 7515 4). What `crit` names must be understood, or is refused.
+    and with members that mean nothing to us (RFC 7515 4).
     """
 
     max_header_length = 4096
@@ -64,11 +64,18 @@ class Signed:
 
 def header_of(token: str) -> Mapping[str, Any]:
     """The header of a compact JWS, nothing of it verified; empty for what has none."""
-    encoded = token.partition(".")[0]
+    return decoded_json(token, 0)
+
+
+def decoded_json(token: str, segment: int) -> Mapping[str, Any]:
+    """The JSON object in a segment (0 the header, 1 the payload) of a compact JWS, nothing of it verified; empty for
+    what is none.
+    """
+    encoded = token.split(".")[segment : segment + 1]
     with suppress(ValueError, RecursionError):
-        header = json.loads(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
-        if isinstance(header, dict):
-            return header
+        found = json.loads(urlsafe_b64decode(encoded[0] + "=" * (-len(encoded[0]) % 4))) if encoded else None
+        if isinstance(found, dict):
+            return found
     return {}
 
 
@@ -109,7 +116,11 @@ def verified_by(token: str, key: AnyKey, alg: str) -> Signed | None:
         claims = json.loads(found.payload)
     except (JoseError, ValueError, TypeError, RecursionError):
         return None
-    return Signed(found.headers(), claims) if isinstance(claims, dict) else None
+    header = found.headers()
+    # No extension is understood here, that of RFC 7797 either (RFC 7515 4.1.11).
+    if not isinstance(claims, dict) or "crit" in header or "b64" in header:
+        return None
+    return Signed(header, claims)
 
 
 def candidates(keys: Sequence[AnyKey], alg: str, kid: Any) -> Sequence[AnyKey]:
