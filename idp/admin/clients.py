@@ -24,6 +24,7 @@ from idp.oidc import clients as registered
 from idp.oidc.clients import (
     ACCESS_TOKEN_FORMATS,
     APPLICATION_TYPES,
+    GRANT_TYPES,
     SCOPES,
     SESSION_ACTIVITY,
     Client,
@@ -33,10 +34,12 @@ from idp.oidc.clients import check_redirect_uri as check_uri
 from idp.oidc.keys import ALGORITHMS
 from idp.store.units import UnitsOfWork
 
-GRANT_TYPES = ("authorization_code", "refresh_token")
 RESPONSE_TYPES = ("code",)
 # Unreserved characters (RFC 3986 2.3): the same in a URL, in a form and in HTTP Basic authentication.
 CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,200}")
+# RFC 6749 3.3.
+SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,100}")
+DEFAULT_SCOPE = "openid profile email"
 LONGEST_NAME = 200
 LONGEST_URI = 2000
 
@@ -77,7 +80,7 @@ class Clients:
     def add(
         self,
         client_name: str,
-        redirect_uris: Sequence[str],
+        redirect_uris: Sequence[str] = (),
         *,
         application_type: str = "web",
         client_id: str | None = None,
@@ -87,7 +90,7 @@ class Clients:
         jwks: dict[str, Any] | None = None,
         jwks_uri: str | None = None,
         grant_types: Sequence[str] = ("authorization_code",),
-        scope: str = "openid profile email",
+        scope: str | None = None,
         post_logout_redirect_uris: Sequence[str] = (),
         session_activity: str | None = None,
         minimum_acr: int | None = None,
@@ -108,7 +111,8 @@ class Clients:
 
         Without `client_id` and `client_secret` both are random (128 and 256 bit). `minimum_acr` is a level (1 to 3).
         A `web` client with the refresh_token grant has `session_activity` `token_refresh` unless it says otherwise, one
-        without it `none`; `browser` and `native` clients must choose.
+        without it `none`; `browser` and `native` clients must choose. Without the grant authorization_code nobody signs
+        in to it: it needs no redirect URI, and its scope says nothing about people.
 
         Raises Refused with everything that is wrong.
         """
@@ -116,6 +120,8 @@ class Clients:
         method = token_endpoint_auth_method or ("client_secret_basic" if application_type == "web" else "none")
         if session_activity is None and application_type == "web":
             session_activity = "token_refresh" if "refresh_token" in grant_types else "none"
+        if scope is None:
+            scope = DEFAULT_SCOPE if "authorization_code" in grant_types else ""
         client = Client(
             client_id=client_id or random_identifier(),
             client_name=client_name.strip(),
@@ -127,7 +133,7 @@ class Clients:
             redirect_uris=list(redirect_uris),
             post_logout_redirect_uris=list(post_logout_redirect_uris),
             grant_types=list(grant_types),
-            response_types=list(RESPONSE_TYPES),
+            response_types=_response_types(grant_types),
             scope=" ".join(scope.split()),
             id_token_signed_response_alg=id_token_signed_response_alg,
             profile="oidc",
@@ -163,6 +169,7 @@ class Clients:
             changed = [name for name, value in changes.items() if getattr(client, name) != _kept(value)]
             for name in changed:
                 setattr(client, name, _kept(changes[name]))  # type: ignore[literal-required]
+            client.response_types = _response_types(client.grant_types)
             _check(client, given_secret=None)
             secret = give_secret(client, self._envelope)
             if changed:
@@ -212,6 +219,11 @@ def _kept(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
+def _response_types(grant_types: Sequence[str]) -> list[str]:
+    """What goes with the grants (OpenID Connect Registration 2)."""
+    return list(RESPONSE_TYPES) if "authorization_code" in grant_types else []
+
+
 def _is_confusing(unit: Unit, client_id: str) -> bool:
     """True for an identifier that is taken, in whatever case, or that a person has as `sub` (RFC 9700 4.15)."""
     same = select(Client.client_id).where(func.lower(Client.client_id) == client_id.lower())
@@ -249,15 +261,35 @@ def _check_identity(client: Client, given_secret: str | None, wrong: Reasons) ->
 
 def _check_grants(client: Client, wrong: Reasons) -> None:
     grants = client.grant_types
+    signs_people_in, for_itself = "authorization_code" in grants, "client_credentials" in grants
     wrong.unless(
-        "authorization_code" in grants and set(grants) <= set(GRANT_TYPES) and len(set(grants)) == len(grants),
+        (signs_people_in or (for_itself and "refresh_token" not in grants))
+        and set(grants) <= set(GRANT_TYPES)
+        and len(set(grants)) == len(grants),
         "client.grant_types",
-        "grant_types are authorization_code and, if wanted, refresh_token",
+        "grant_types are authorization_code and, if wanted, refresh_token; and client_credentials, or that alone",
+    )
+    wrong.unless(
+        not (for_itself and client.is_public),
+        "client.client_credentials_public",
+        "only a client that keeps a secret gets tokens for itself (client_credentials)",
     )
     scope = client.scope.split()
-    wrong.unless("openid" in scope, "client.scope_without_openid", "scope must hold openid")
-    unknown = [value for value in scope if value not in SCOPES]
-    wrong.unless(not unknown, "client.scope_unknown", f"scope {' '.join(unknown)!r} is not among {' '.join(SCOPES)}")
+    if signs_people_in:
+        wrong.unless("openid" in scope, "client.scope_without_openid", "scope must hold openid")
+    else:
+        about_people = [value for value in scope if value in SCOPES]
+        wrong.unless(
+            not about_people,
+            "client.scope_of_people",
+            f"nobody signs in to a client without authorization_code: no {' '.join(about_people)} for it",
+        )
+    unknown = [value for value in scope if value not in SCOPES and not (for_itself and SCOPE_TOKEN.fullmatch(value))]
+    wrong.unless(
+        not unknown,
+        "client.scope_unknown",
+        f"scope {' '.join(unknown)!r} is not among {' '.join(SCOPES)}; values of one's own need client_credentials",
+    )
     wrong.unless(
         client.require_pkce or not client.is_public, "client.pkce_required", "a public client always uses PKCE"
     )
@@ -294,7 +326,11 @@ def _check_session_activity(client: Client, wrong: Reasons) -> None:
 
 
 def _check_addresses(client: Client, wrong: Reasons) -> None:
-    wrong.unless(bool(client.redirect_uris), "client.redirect_uri_missing", "a client needs a redirect URI")
+    wrong.unless(
+        bool(client.redirect_uris) or "authorization_code" not in client.grant_types,
+        "client.redirect_uri_missing",
+        "a client that people sign in to needs a redirect URI",
+    )
     for uri in (*client.redirect_uris, *client.post_logout_redirect_uris):
         wrong.checking(check_uri, uri, client.application_type)
     addresses = (

@@ -15,6 +15,7 @@ from idp.store.base import Base
 PROFILES = ("oidc", "fapi2")
 SESSION_ACTIVITY = ("reported", "token_refresh", "none")
 AUTHENTICATION_METHODS = ("client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none")
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 SUBJECT_TYPES = ("public", "pairwise")
 ACCESS_TOKEN_FORMATS = ("opaque", "jwt")
 APPLICATION_TYPES = ("web", "browser", "native")
@@ -143,9 +144,15 @@ class Client(Base):
         return self.client_secret_hash is not None and is_same(self.client_secret_hash, hash_secret(secret))
 
     def allows_scope(self, scope: Sequence[str]) -> list[str]:
-        """The values of the requested scope that the client may have, in the order asked for; others are ignored."""
+        """The values of the requested scope that the client may have of a person, in the order asked for; others are
+        ignored."""
         allowed = self.scope.split()
-        return [value for value in scope if value in allowed]
+        return [value for value in scope if value in allowed and value in SCOPES]
+
+    @property
+    def own_scope(self) -> list[str]:
+        """What the client may have for itself, with nobody signed in: the values that are not about a person."""
+        return [value for value in self.scope.split() if value not in SCOPES]
 
     # What Authlib's client authentication asks of a client.
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:

@@ -51,7 +51,8 @@ class Introspection:
     def _of(self, token: str, client_id: str) -> Mapping[str, Any] | None:
         found = self._access_tokens.find(token)
         if found is not None:
-            return self._said(found.token, client_id, found.account.sub, {"token_type": "Bearer", "aud": self._issuer})
+            sub = found.client.client_id if found.account is None else found.account.sub
+            return self._said(found.token, client_id, sub, {"token_type": "Bearer", "aud": self._issuer})
         with self._units.reading() as unit:
             family = self._refresh_tokens.find_live(unit, token)
             return None if family is None else self._said(family.token, client_id, family.sub, {})
@@ -59,9 +60,10 @@ class Introspection:
     def _said(self, token: Any, client_id: str, sub: str, more: Mapping[str, Any]) -> Mapping[str, Any] | None:
         if token.client_id != client_id:
             return None
+        scope = {"scope": token.scope} if token.scope else {}
         return {
             "active": True,
-            "scope": token.scope,
+            **scope,
             "client_id": client_id,
             "sub": sub,
             "iss": self._issuer,

@@ -3,7 +3,8 @@
     respond(request) -> ClientResponse
         parameters   single-valued, decoded strictly            (client_endpoint)
         client       one method, the registered one             (client_endpoint)
-        grant        authorization_code, refresh_token          (Authlib's dispatch, our transactions)
+        grant        authorization_code, refresh_token,
+                     client_credentials                         (Authlib's dispatch, our transactions)
         tokens       written with the consequence, signed after (token_issuer)
 
 Authlib's own grants save a token before they mark the code; ours mark first, in the same transaction, by one statement.
@@ -91,7 +92,7 @@ class _Server(AuthorizationServer):  # type: ignore[misc]
     def __init__(self, provider: Provider) -> None:
         super().__init__()
         self.provider = provider
-        for grant in (_AuthorizationCodeGrant, _RefreshTokenGrant):
+        for grant in (_AuthorizationCodeGrant, _RefreshTokenGrant, _ClientCredentialsGrant):
             self.register_grant(grant)
 
     def create_oauth2_request(self, request: OAuth2Request) -> OAuth2Request:
@@ -118,7 +119,7 @@ class _Server(AuthorizationServer):  # type: ignore[misc]
 
 
 class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
-    """What both grants share: the client first, then everything else."""
+    """What all grants share: the client first, then everything else."""
 
     @property
     def provider(self) -> Provider:
@@ -131,17 +132,19 @@ class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         if not client.check_grant_type(self.GRANT_TYPE):
             raise UnauthorizedClientError("the client is not registered for this grant_type")
 
-    def answer(self, issued: Issued, scope: str) -> dict[str, Any]:
-        """The body of a successful response (OIDC Core 3.1.3.3). Signs; no unit of work is open."""
+    def answer(self, issued: Issued) -> dict[str, Any]:
+        """The body of a successful response (RFC 6749 5.1, OIDC Core 3.1.3.3). Signs; no unit of work is open."""
         client, token_issuer = self.request.client, self.provider.token_issuer
         access_token = token_issuer.access_token(client, issued)
         answer: dict[str, Any] = {
             "access_token": access_token,
             "token_type": "Bearer",
             "expires_in": issued.expires_in_seconds,
-            "scope": scope,
-            "id_token": token_issuer.id_token(client, issued, access_token),
         }
+        if issued.scope:
+            answer["scope"] = issued.scope
+        if issued.person is not None:
+            answer["id_token"] = token_issuer.id_token(client, issued, issued.person, access_token)
         if issued.refresh_token is not None:
             answer["refresh_token"] = issued.refresh_token
         return answer
@@ -151,10 +154,10 @@ class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             unit,
             TokensIssued(
                 grant_type=self.GRANT_TYPE,
-                grant_id=issued.grant.grant_id,
-                client_id=issued.grant.client_id,
-                account_id=issued.account.id,
-                sid=issued.session.sid,
+                grant_id=issued.grant_id,
+                client_id=self.request.client.client_id,
+                account_id=issued.person.account.id if issued.person else None,
+                sid=issued.person.sid if issued.person else None,
             ),
         )
 
@@ -178,7 +181,7 @@ class _AuthorizationCodeGrant(_Grant):
                 self.record_issue(unit, issued)
         if not issued:
             raise InvalidGrantError("the code is not valid for this request, was used before, or its session is over")
-        return self.answer(issued, issued.grant.scope)
+        return self.answer(issued)
 
 
 class _RefreshTokenGrant(_Grant):
@@ -209,4 +212,25 @@ class _RefreshTokenGrant(_Grant):
                 self.record_issue(unit, issued)
         if not issued:
             raise InvalidGrantError(NOT_VALID)
-        return self.answer(issued, issued.grant.scope)
+        return self.answer(issued)
+
+
+class _ClientCredentialsGrant(_Grant):
+    """`client_credentials` (RFC 6749 4.4): the client speaks for itself, nobody is signed in.
+
+    So there is no ID token, no refresh token (4.4.3), and nothing in the scope that is about a person.
+    """
+
+    GRANT_TYPE = "client_credentials"
+
+    def create_token_response(self) -> dict[str, Any]:
+        client: Client = self.request.client
+        if client.is_public:
+            raise UnauthorizedClientError("a client that proves nothing does not get tokens of its own")
+        scope = list(dict.fromkeys((self.request.payload.data.get("scope") or "").split()))
+        if not set(scope) <= set(client.own_scope):
+            raise InvalidScopeError("scope is wider than what the client may have for itself")
+        with self.provider.units.writing() as unit:
+            issued = self.provider.token_issuer.issue_to_client(unit, client, " ".join(scope or client.own_scope))
+            self.record_issue(unit, issued)
+        return self.answer(issued)

@@ -95,10 +95,10 @@ class SessionActivity:
         if {"client_id", "client_secret", "client_assertion"} & set(read.values):
             raise InvalidRequestError("either the client authenticates, or it sends an access token")
         found = self._access_tokens.find(token)
-        client_of_token = None if found is None else self._endpoint.find_client(found.token.client_id)
-        if found is None or client_of_token is None or sid not in (None, found.session.sid):
+        # A token of the client alone, or of offline access, speaks of no session.
+        if found is None or found.session is None or sid not in (None, found.session.sid):
             raise BearerError(*INVALID_TOKEN)
-        return _Caller(client_of_token, found.session.sid)
+        return _Caller(found.client, found.session.sid)
 
     def _session(self, unit: Unit, caller: _Caller) -> Session | None:
         return self._sessions.load_live_of_client(unit, caller.sid, caller.client.client_id)

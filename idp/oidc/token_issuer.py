@@ -9,7 +9,7 @@
 sign, outside of it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session as Unit
 from idp.accounts.models import Account
 from idp.kernel.clock import Clock, whole_seconds
 from idp.kernel.levels import AcrValues
-from idp.kernel.secrets import hash_secret, random_token
+from idp.kernel.secrets import hash_secret, random_identifier, random_token
 from idp.oidc import claims
 from idp.oidc.access_token import key_of_jwt
 from idp.oidc.authorization_code import Grant
@@ -42,16 +42,28 @@ class TokenLifetimes:
 
 
 @dataclass(frozen=True)
-class Issued:
-    """What was written, and what the tokens are to say. `secret` is an opaque access token, or the `jti` of a JWT."""
+class AboutPerson:
+    """Who signed in, how and where: what tokens say of a person."""
 
-    secret: str
-    expires_in_seconds: int
-    refresh_token: str | None
     grant: Grant
     account: Account
-    session: Session
+    sid: str
+
+
+@dataclass(frozen=True)
+class Issued:
+    """What was written, and what the tokens are to say. `secret` is an opaque access token, or the `jti` of a JWT.
+
+    Without a `person` the client speaks for itself.
+    """
+
+    secret: str
+    grant_id: str
+    scope: str
     issued_at: datetime
+    expires_in_seconds: int
+    refresh_token: str | None = None
+    person: AboutPerson | None = None
 
 
 class TokenIssuer:
@@ -86,64 +98,88 @@ class TokenIssuer:
         if left < 1 or min(session.level, grant.level) < (client.minimum_acr or 0):
             return None
         lifetime = min(self._lifetimes.access_token, timedelta(seconds=left))
+        issued = self._insert(unit, client, grant.grant_id, grant.scope, now, lifetime, grant, session)
+        self._sessions.join(unit, session.id, client.client_id)
+        if starts_family and refresh_token is None and client.check_grant_type("refresh_token"):
+            refresh_token = self._refresh_tokens.start(unit, grant, session.absolute_ends_at)
+        return replace(issued, refresh_token=refresh_token, person=AboutPerson(grant, account, session.sid))
+
+    def issue_to_client(self, unit: Unit, client: Client, scope: str) -> Issued:
+        """An access token exists that speaks for the client alone (RFC 6749 4.4.3). It touches no session."""
+        grant_id, now = random_identifier(), self._clock.now()
+        return self._insert(unit, client, grant_id, scope, now, self._lifetimes.access_token)
+
+    def _insert(
+        self,
+        unit: Unit,
+        client: Client,
+        grant_id: str,
+        scope: str,
+        now: datetime,
+        lifetime: timedelta,
+        grant: Grant | None = None,
+        session: Session | None = None,
+    ) -> Issued:
         secret = random_token()
         unit.execute(
             insert(AccessToken).values(
                 token_hash=key_of_jwt(secret) if client.gets_jwt_access_tokens else hash_secret(secret),
-                grant_id=grant.grant_id,
+                grant_id=grant_id,
                 client_id=client.client_id,
-                account_id=account.id,
-                session_id=session.id,
-                scope=grant.scope,
-                claims=grant.claims,
+                account_id=grant.account_id if grant else None,
+                session_id=session.id if session else None,
+                scope=scope,
+                claims=grant.claims if grant else {},
                 issued_at=now,
                 expires_at=now + lifetime,
             )
         )
-        self._sessions.join(unit, session.id, client.client_id)
-        if starts_family and refresh_token is None and client.check_grant_type("refresh_token"):
-            refresh_token = self._refresh_tokens.start(unit, grant, session.absolute_ends_at)
-        seconds = lifetime // timedelta(seconds=1)
-        return Issued(secret, seconds, refresh_token, grant, account, session, now)
+        return Issued(secret, grant_id, scope, now, lifetime // timedelta(seconds=1))
 
     def access_token(self, client: Client, issued: Issued) -> str:
         """The access token itself, as the client is registered: opaque, or a signed JWT (RFC 9068 2.2).
 
-        Its audience is this provider as long as no other resource is named (RFC 9068 3).
+        Its audience is this provider as long as no other resource is named (RFC 9068 3). One that speaks for a client
+        alone has the client as its subject, and says nothing about signing in.
         """
         if not client.gets_jwt_access_tokens:
             return issued.secret
-        grant, issued_at = issued.grant, whole_seconds(issued.issued_at)
+        issued_at = whole_seconds(issued.issued_at)
         payload: dict[str, Any] = {
             "iss": self._issuer,
-            "sub": issued.account.sub,
+            "sub": client.client_id,
             "aud": self._issuer,
             "client_id": client.client_id,
             "iat": issued_at,
             "exp": issued_at + issued.expires_in_seconds,
             "jti": issued.secret,
-            "scope": grant.scope,
+        }
+        if issued.scope:
+            payload["scope"] = issued.scope
+        if issued.person is not None:
+            payload |= {"sub": issued.person.account.sub, **self._authentication(issued.person.grant)}
+        return self._keys.sign(client.id_token_signed_response_alg, payload, ACCESS_TOKEN)
+
+    def _authentication(self, grant: Grant) -> dict[str, Any]:
+        return {
             "auth_time": whole_seconds(grant.auth_time),
             "acr": self._acr.stated(grant.requested_acr, grant.level),
             "amr": grant.amr,
         }
-        return self._keys.sign(client.id_token_signed_response_alg, payload, ACCESS_TOKEN)
 
-    def id_token(self, client: Client, issued: Issued, access_token: str) -> str:
+    def id_token(self, client: Client, issued: Issued, person: AboutPerson, access_token: str) -> str:
         """The signed ID token (OIDC Core 2, 3.1.3.6). `sid` is the session's public name (Back-Channel Logout 2.1)."""
-        grant, alg = issued.grant, client.id_token_signed_response_alg
+        grant, alg = person.grant, client.id_token_signed_response_alg
         issued_at = whole_seconds(issued.issued_at)
-        payload: dict[str, Any] = claims.for_id_token(issued.account, grant.claims)
+        payload: dict[str, Any] = claims.for_id_token(person.account, grant.claims)
         payload |= {
             "iss": self._issuer,
-            "sub": issued.account.sub,
+            "sub": person.account.sub,
             "aud": client.client_id,
             "iat": issued_at,
             "exp": issued_at + self._lifetimes.id_token // timedelta(seconds=1),
-            "auth_time": whole_seconds(grant.auth_time),
-            "acr": self._acr.stated(grant.requested_acr, grant.level),
-            "amr": grant.amr,
-            "sid": issued.session.sid,
+            **self._authentication(grant),
+            "sid": person.sid,
             "at_hash": create_half_hash(access_token, alg).decode(),
         }
         if grant.nonce is not None:

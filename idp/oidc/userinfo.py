@@ -18,6 +18,6 @@ class Userinfo:
         if found is None:
             raise BearerError(*INVALID_TOKEN)
         scope = found.token.scope.split()
-        if "openid" not in scope:
+        if "openid" not in scope or found.account is None:
             raise BearerError(403, "insufficient_scope", "the access token was not issued for openid")
         return claims.userinfo(found.account, scope, found.token.claims)

@@ -54,6 +54,17 @@ def test_web_client_tells_activity_by_refreshes_when_it_has_them(
     assert client.session_activity == session_activity
 
 
+def test_client_that_nobody_signs_in_to_needs_no_redirect_uri(services: Services) -> None:
+    client, secret = services.clients.add("Nachttaken", grant_types=("client_credentials",), scope="reports:read")
+    assert secret is not None
+    assert (client.redirect_uris, client.response_types, client.session_activity) == ([], [], "none")
+    with pytest.raises(Refusals) as refused:
+        services.clients.set(client.client_id, grant_types=("authorization_code",))
+    assert "client.redirect_uri_missing" in refused.value.message_keys
+    changes: dict[str, Any] = {"grant_types": REFRESHING, "redirect_uris": [CALLBACK], "scope": "openid"}
+    assert services.clients.set(client.client_id, **changes).response_types == ["code"]
+
+
 def test_chosen_session_activity_stands_over_the_default(services: Services) -> None:
     client, _ = services.clients.add("Atosi", [CALLBACK], grant_types=REFRESHING, session_activity="reported")
     assert client.session_activity == "reported"
@@ -116,6 +127,19 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"session_activity": "token_refresh"}, "client.session_activity_without_refresh"),
     ({"grant_types": ("refresh_token",)}, "client.grant_types"),
     ({"grant_types": ("authorization_code", "implicit")}, "client.grant_types"),
+    ({"grant_types": ("refresh_token", "client_credentials"), "scope": "", "session_activity": "none"}, "client.grant_types"),
+    ({"grant_types": (), "scope": ""}, "client.grant_types"),
+    (
+        {
+            "application_type": "native",
+            "session_activity": "none",
+            "grant_types": ("authorization_code", "client_credentials"),
+        },
+        "client.client_credentials_public",
+    ),
+    ({"grant_types": ("client_credentials",), "scope": "openid reports"}, "client.scope_of_people"),
+    ({"grant_types": ("client_credentials",), "scope": 'rep"orts'}, "client.scope_unknown"),
+    ({"scope": "openid reports"}, "client.scope_unknown"),
     ({"scope": "profile"}, "client.scope_without_openid"),
     ({"scope": "openid offline_access admin"}, "client.scope_unknown"),
     ({"id_token_signed_response_alg": "none"}, "client.signing_algorithm"),

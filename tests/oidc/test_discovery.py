@@ -104,11 +104,13 @@ def test_response_mode_works(provider: Provider, party: RelyingParty, browser: B
 
 
 @_each("grant_types_supported")
-def test_grant_type_works(party: RelyingParty, value: str) -> None:
+def test_grant_type_works(provider: Provider, party: RelyingParty, value: str) -> None:
+    machine = provider.client(grant_types=["client_credentials"], scope="reports", response_types=[], redirect_uris=[])
     tokens = party.signed_in()
     uses: dict[str, Callable[[], Any]] = {
         "authorization_code": lambda: tokens["access_token"],
         "refresh_token": lambda: body(party.refresh(tokens["refresh_token"]))["access_token"],
+        "client_credentials": lambda: body(machine.token({"grant_type": "client_credentials"}))["access_token"],
     }
     assert uses[value]()
 
@@ -237,7 +239,6 @@ def test_response_mode_that_is_not_advertised_is_refused(
     [
         "implicit",
         "password",
-        "client_credentials",
         "urn:ietf:params:oauth:grant-type:device_code",
         "urn:ietf:params:oauth:grant-type:jwt-bearer",
         "urn:ietf:params:oauth:grant-type:token-exchange",
