@@ -37,6 +37,7 @@ from idp.oidc.provider import Provider
 from idp.oidc.refresh_token import RefreshTokens
 from idp.oidc.revocation import Revocation
 from idp.oidc.session_activity import SessionActivity
+from idp.oidc.subjects import Subjects
 from idp.oidc.token_issuer import TokenIssuer, TokenLifetimes
 from idp.oidc.userinfo import Userinfo
 from idp.sessions.lifecycle import Sessions
@@ -100,13 +101,14 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     post = Post(envelope, clock)
     keys = Keys(units, envelope, clock)
     figures = Figures()
-    sessions = Sessions(
-        clock, trail, settings.session.idle_timeout, settings.session.absolute_timeout, (LogoutNotices(), figures)
-    )
+    oldest_key = [settings.secret_key, *settings.previous_secret_keys][-1].get_secret_value()
+    subjects = Subjects(derived_keys if oldest_key == secret_key else DerivedKeys(oldest_key))
+    listeners = (LogoutNotices(subjects), figures)
+    sessions = Sessions(clock, trail, settings.session.idle_timeout, settings.session.absolute_timeout, listeners)
     codes = AuthorizationCodes(clock, trail, settings.tokens.authorization_code_lifetime)
     refresh_tokens = RefreshTokens(clock, trail, derived_keys, settings.tokens.refresh_rotation_grace)
     lifetimes = TokenLifetimes(settings.tokens.access_token_lifetime, settings.tokens.id_token_lifetime)
-    token_issuer = TokenIssuer(clock, keys, sessions, refresh_tokens, settings.issuer, lifetimes)
+    token_issuer = TokenIssuer(clock, keys, sessions, refresh_tokens, subjects, settings.issuer, lifetimes)
     provider = Provider(units, trail, codes, refresh_tokens, token_issuer, sessions)
     access_tokens = AccessTokens(units, clock, keys, settings.issuer)
     passwords = Passwords(settings.passwords)
@@ -120,7 +122,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     identification = Identification(units, passwords, password_attempts, devices, failures)
     limits = Limits(sign_in.interaction_idle_timeout, sign_in.request_lifetime, sign_in.enrolment_reauthentication)
     factors = second_factors(Tools(derived_keys, post, _mail_code_limits(settings)))
-    flow = Flow(units, clock, trail, sessions, codes, devices, factors, settings.issuer, limits)
+    flow = Flow(units, clock, trail, sessions, codes, devices, factors, subjects, settings.issuer, limits)
     answers = Answers(
         Answering(flow, units, clock, trail),
         identification,
@@ -147,10 +149,10 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         devices=devices,
         identification=identification,
         provider=provider,
-        introspection=Introspection(units, clock, trail, access_tokens, refresh_tokens, settings.issuer),
+        introspection=Introspection(units, clock, trail, access_tokens, refresh_tokens, subjects, settings.issuer),
         revocation=Revocation(units, trail, access_tokens, refresh_tokens),
         session_activity=SessionActivity(units, clock, trail, sessions, access_tokens),
-        userinfo=Userinfo(access_tokens),
+        userinfo=Userinfo(access_tokens, subjects),
         flow=flow,
         answers=answers,
         simulation=Simulation(units, factors),

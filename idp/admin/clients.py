@@ -27,11 +27,13 @@ from idp.oidc.clients import (
     GRANT_TYPES,
     SCOPES,
     SESSION_ACTIVITY,
+    SUBJECT_TYPES,
     Client,
     origin,
 )
 from idp.oidc.clients import check_redirect_uri as check_uri
 from idp.oidc.keys import ALGORITHMS
+from idp.oidc.subjects import hosts_of
 from idp.store.units import UnitsOfWork
 
 RESPONSE_TYPES = ("code",)
@@ -106,13 +108,15 @@ class Clients:
         frontchannel_logout_uri: str | None = None,
         frontchannel_logout_session_required: bool = False,
         access_token_format: str = "opaque",  # noqa: S107 - a kind of token, not a password
+        subject_type: str = "public",
     ) -> tuple[Client, str | None]:
         """The client exists; its secret is returned this once. A public client and one with keys have none.
 
         Without `client_id` and `client_secret` both are random (128 and 256 bit). `minimum_acr` is a level (1 to 3).
         A `web` client with the refresh_token grant has `session_activity` `token_refresh` unless it says otherwise, one
         without it `none`; `browser` and `native` clients must choose. Without the grant authorization_code nobody signs
-        in to it: it needs no redirect URI, and its scope says nothing about people.
+        in to it: it needs no redirect URI, and its scope says nothing about people. `subject_type` is for good, as is
+        the host that it makes the sector of a pairwise client.
 
         Raises Refused with everything that is wrong.
         """
@@ -150,9 +154,12 @@ class Clients:
             frontchannel_logout_uri=frontchannel_logout_uri,
             frontchannel_logout_session_required=frontchannel_logout_session_required,
             access_token_format=access_token_format,
+            subject_type=subject_type,
             created_at=now,
             updated_at=now,
         )
+        if subject_type == "pairwise":
+            client.sector_identifier = min(hosts_of(client), default=None)
         _check(client, client_secret)
         secret = give_secret(client, self._envelope, client_secret)
         self._insert(client)
@@ -236,6 +243,7 @@ def _check(client: Client, given_secret: str | None) -> None:
     wrong = Reasons()
     _check_identity(client, given_secret, wrong)
     _check_grants(client, wrong)
+    _check_subject_type(client, wrong)
     _check_session_activity(client, wrong)
     _check_addresses(client, wrong)
     wrong.raise_any()
@@ -309,6 +317,19 @@ def _check_grants(client: Client, wrong: Reasons) -> None:
         "client.minimum_acr",
         f"minimum_acr is a level from {PASSWORD} to {highest_level()}",
     )
+
+
+def _check_subject_type(client: Client, wrong: Reasons) -> None:
+    if client.subject_type not in SUBJECT_TYPES:
+        wrong.add("client.subject_type", f"subject_type is one of {', '.join(SUBJECT_TYPES)}")
+    elif client.subject_type == "pairwise" and not client.sector_identifier_uri:
+        # OIDC Core 8.1. Were the host to change, everybody would be a stranger to the client.
+        wrong.unless(
+            bool(client.sector_identifier) and hosts_of(client) == {client.sector_identifier},
+            "client.sector",
+            "the redirect URIs of a pairwise client have one host, and keep it"
+            + (f": {client.sector_identifier}" if client.sector_identifier else ""),
+        )
 
 
 def _check_session_activity(client: Client, wrong: Reasons) -> None:

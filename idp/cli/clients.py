@@ -17,6 +17,7 @@ from idp.oidc.clients import (
     AUTHENTICATION_METHODS,
     GRANT_TYPES,
     SESSION_ACTIVITY,
+    SUBJECT_TYPES,
     Client,
     as_metadata,
 )
@@ -112,6 +113,12 @@ _secret_file = click.option(
     help="web: with a server that keeps a secret; browser: runs in the page; native: on a phone or computer.",
 )
 @click.option("--id", "client_id", help="Its client_id; random if you do not say.")
+@click.option(
+    "--subject-type",
+    type=click.Choice(SUBJECT_TYPES),
+    help="public: it knows people by the name that all know them by; pairwise: by one that only the applications on"
+    " the host of its redirect URIs share. For good.",
+)
 @click.option("--refresh-tokens", is_flag=True, help="Also the grant refresh_token.")
 @click.option("--client-credentials", is_flag=True, help="Also the grant client_credentials: tokens for itself.")
 @click.option("--no-sign-in", is_flag=True, help="Nobody signs in to it: without the grant authorization_code.")

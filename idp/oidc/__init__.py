@@ -16,6 +16,7 @@ session_activity.py       /session/activity and /session/status: applications ta
 introspection.py          what a token is worth at this instant
 revocation.py             a client gives a token back
 provider.py               Authlib assembled: client authentication and grants
+subjects.py               under which name a client knows a person: public or pairwise
 token_issuer.py           TOKENS ARE MINTED HERE: id_token, access_token, refresh_token
 models.py                 codes, tokens, refresh families and keys in the database
 claims.py                 which claims a scope stands for

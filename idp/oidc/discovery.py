@@ -30,7 +30,7 @@ def metadata(issuer: str, highest_level: int) -> dict[str, Any]:
         "response_types_supported": list(RESPONSE_TYPES),
         "response_modes_supported": list(RESPONSE_MODES),
         "grant_types_supported": list(clients.GRANT_TYPES),
-        "subject_types_supported": ["public"],
+        "subject_types_supported": list(clients.SUBJECT_TYPES),
         "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(METHODS),
         "introspection_endpoint_auth_methods_supported": [method for method in METHODS if method != "none"],

@@ -13,7 +13,10 @@ from idp.audit.trail import Trail
 from idp.kernel.clock import Clock, whole_seconds
 from idp.oidc.access_token import AccessTokens
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
+from idp.oidc.clients import Client
+from idp.oidc.models import AccessToken, RefreshFamily
 from idp.oidc.refresh_token import RefreshTokens
+from idp.oidc.subjects import Subjects
 from idp.store.units import UnitsOfWork
 
 NOT_ACTIVE: Mapping[str, Any] = {"active": False}
@@ -29,9 +32,10 @@ class Introspection:
         trail: Trail,
         access_tokens: AccessTokens,
         refresh_tokens: RefreshTokens,
+        subjects: Subjects,
         issuer: str,
     ) -> None:
-        self._units, self._clock, self._issuer = units, clock, issuer
+        self._units, self._clock, self._subjects, self._issuer = units, clock, subjects, issuer
         self._access_tokens, self._refresh_tokens = access_tokens, refresh_tokens
         self._endpoint = ClientEndpoint("introspect", units, trail, ("token", "token_type_hint"))
 
@@ -40,31 +44,34 @@ class Introspection:
         client_id = None
         try:
             read = self._endpoint.read(request)
-            client_id = self._endpoint.confidential_client(request, read).client_id
+            client = self._endpoint.confidential_client(request, read)
+            client_id = client.client_id
             token = read.get("token")
             if token is None:
                 raise InvalidRequestError("token is missing")
         except OAuth2Error as error:
             return self._endpoint.refused(error, client_id)
-        return ClientResponse(200, self._of(token, client_id) or NOT_ACTIVE)
+        return ClientResponse(200, self._of(token, client) or NOT_ACTIVE)
 
-    def _of(self, token: str, client_id: str) -> Mapping[str, Any] | None:
+    def _of(self, token: str, client: Client) -> Mapping[str, Any] | None:
         found = self._access_tokens.find(token)
         if found is not None:
-            sub = found.client.client_id if found.account is None else found.account.sub
-            return self._said(found.token, client_id, sub, {"token_type": "Bearer", "aud": self._issuer})
+            if found.client.client_id != client.client_id:
+                return None
+            sub = client.client_id if found.account is None else self._subjects.of(client, found.account)
+            return self._said(found.token, sub, {"token_type": "Bearer", "aud": self._issuer})
         with self._units.reading() as unit:
             family = self._refresh_tokens.find_live(unit, token)
-            return None if family is None else self._said(family.token, client_id, family.sub, {})
-
-    def _said(self, token: Any, client_id: str, sub: str, more: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        if token.client_id != client_id:
+        if family is None or family.token.client_id != client.client_id:
             return None
+        return self._said(family.token, self._subjects.of_sub(client, family.sub), {})
+
+    def _said(self, token: AccessToken | RefreshFamily, sub: str, more: Mapping[str, Any]) -> Mapping[str, Any]:
         scope = {"scope": token.scope} if token.scope else {}
         return {
             "active": True,
             **scope,
-            "client_id": client_id,
+            "client_id": token.client_id,
             "sub": sub,
             "iss": self._issuer,
             "iat": whole_seconds(token.issued_at),

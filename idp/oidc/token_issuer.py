@@ -28,6 +28,7 @@ from idp.oidc.clients import Client
 from idp.oidc.keys import ACCESS_TOKEN, Keys
 from idp.oidc.models import AccessToken
 from idp.oidc.refresh_token import RefreshTokens
+from idp.oidc.subjects import Subjects
 from idp.sessions import idle
 from idp.sessions.lifecycle import Sessions
 from idp.sessions.models import Session
@@ -75,11 +76,12 @@ class TokenIssuer:
         keys: Keys,
         sessions: Sessions,
         refresh_tokens: RefreshTokens,
+        subjects: Subjects,
         issuer: str,
         lifetimes: TokenLifetimes,
     ) -> None:
         self._clock, self._keys, self._sessions, self._refresh_tokens = clock, keys, sessions, refresh_tokens
-        self._issuer, self._acr, self._lifetimes = issuer, AcrValues(issuer), lifetimes
+        self._subjects, self._issuer, self._acr, self._lifetimes = subjects, issuer, AcrValues(issuer), lifetimes
 
     def issue(
         self, unit: Unit, client: Client, grant: Grant, refresh_token: str | None, starts_family: bool
@@ -157,7 +159,10 @@ class TokenIssuer:
         if issued.scope:
             payload["scope"] = issued.scope
         if issued.person is not None:
-            payload |= {"sub": issued.person.account.sub, **self._authentication(issued.person.grant)}
+            payload |= {
+                "sub": self._subjects.of(client, issued.person.account),
+                **self._authentication(issued.person.grant),
+            }
         return self._keys.sign(client.id_token_signed_response_alg, payload, ACCESS_TOKEN)
 
     def _authentication(self, grant: Grant) -> dict[str, Any]:
@@ -174,7 +179,7 @@ class TokenIssuer:
         payload: dict[str, Any] = claims.for_id_token(person.account, grant.claims)
         payload |= {
             "iss": self._issuer,
-            "sub": person.account.sub,
+            "sub": self._subjects.of(client, person.account),
             "aud": client.client_id,
             "iat": issued_at,
             "exp": issued_at + self._lifetimes.id_token // timedelta(seconds=1),

@@ -65,6 +65,15 @@ def test_client_that_nobody_signs_in_to_needs_no_redirect_uri(services: Services
     assert services.clients.set(client.client_id, **changes).response_types == ["code"]
 
 
+def test_pairwise_client_keeps_the_host_that_its_names_are_made_for(services: Services) -> None:
+    client, _ = services.clients.add("Atosi", [CALLBACK, f"{CALLBACK}/2"], client_id="atosi", subject_type="pairwise")
+    assert client.sector_identifier == "app.example"
+    services.clients.set("atosi", redirect_uris=[CALLBACK])
+    with pytest.raises(Refusals) as refused:
+        services.clients.set("atosi", redirect_uris=["https://other.example/callback"])
+    assert refused.value.message_keys == ("client.sector",)
+
+
 def test_chosen_session_activity_stands_over_the_default(services: Services) -> None:
     client, _ = services.clients.add("Atosi", [CALLBACK], grant_types=REFRESHING, session_activity="reported")
     assert client.session_activity == "reported"
@@ -127,7 +136,10 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"session_activity": "token_refresh"}, "client.session_activity_without_refresh"),
     ({"grant_types": ("refresh_token",)}, "client.grant_types"),
     ({"grant_types": ("authorization_code", "implicit")}, "client.grant_types"),
-    ({"grant_types": ("refresh_token", "client_credentials"), "scope": "", "session_activity": "none"}, "client.grant_types"),
+    (
+        {"grant_types": ("refresh_token", "client_credentials"), "scope": "", "session_activity": "none"},
+        "client.grant_types",
+    ),
     ({"grant_types": (), "scope": ""}, "client.grant_types"),
     (
         {
@@ -140,6 +152,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"grant_types": ("client_credentials",), "scope": "openid reports"}, "client.scope_of_people"),
     ({"grant_types": ("client_credentials",), "scope": 'rep"orts'}, "client.scope_unknown"),
     ({"scope": "openid reports"}, "client.scope_unknown"),
+    ({"subject_type": "secret"}, "client.subject_type"),
+    ({"subject_type": "pairwise", "redirect_uris": [CALLBACK, "https://other.example/"]}, "client.sector"),
+    ({"subject_type": "pairwise", "grant_types": ("client_credentials",), "scope": ""}, "client.sector"),
     ({"scope": "profile"}, "client.scope_without_openid"),
     ({"scope": "openid offline_access admin"}, "client.scope_unknown"),
     ({"id_token_signed_response_alg": "none"}, "client.signing_algorithm"),

@@ -156,9 +156,7 @@ def test_token_of_a_person_is_not_taken_for_one_of_a_client(provider: Provider, 
     """The outer joins of the deciding statement: what a token belongs to has to be good."""
     tokens = provider.client().signed_in(provider.somebody())
     with provider.writing() as unit:
-        session = unit.scalars(
-            select(Session).filter_by(sid=provider.claims(tokens["id_token"])["sid"])
-        ).one()
+        session = unit.scalars(select(Session).filter_by(sid=provider.claims(tokens["id_token"])["sid"])).one()
         if column == "session":
             provider.services.sessions.end(unit, session, "logout")
         else:

@@ -118,7 +118,9 @@ def test_grant_type_works(provider: Provider, party: RelyingParty, value: str) -
 @_each("subject_types_supported")
 def test_subject_type_is_what_clients_see(provider: Provider, value: str) -> None:
     who = provider.somebody()
-    seen = {provider.claims(provider.client().signed_in(who)["id_token"])["sub"] for _ in range(2)}
+    sectors = "one.example", "two.example"
+    parties = [provider.client(subject_type=value, sector_identifier=sector) for sector in sectors]
+    seen = {provider.claims(party.signed_in(who)["id_token"])["sub"] for party in parties}
     assert {1: "public", 2: "pairwise"}[len(seen)] == value
 
 
