@@ -62,7 +62,8 @@ def test_client_that_nobody_signs_in_to_needs_no_redirect_uri(services: Services
         services.clients.set(client.client_id, grant_types=("authorization_code",))
     assert "client.redirect_uri_missing" in refused.value.message_keys
     changes: dict[str, Any] = {"grant_types": REFRESHING, "redirect_uris": [CALLBACK], "scope": "openid"}
-    assert services.clients.set(client.client_id, **changes).response_types == ["code"]
+    changed, _ = services.clients.set(client.client_id, **changes)
+    assert changed.response_types == ["code"]
 
 
 def test_pairwise_client_keeps_the_host_that_its_names_are_made_for(services: Services) -> None:
