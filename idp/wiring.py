@@ -13,6 +13,7 @@ from idp.accounts.passwords import Passwords
 from idp.admin.accounts import Accounts
 from idp.admin.clients import Clients
 from idp.admin.logos import Logos
+from idp.admin.offline_access import OfflineAccess
 from idp.admin.organizations import Organizations
 from idp.admin.service_desk import ResetTimes, ServiceDesk
 from idp.admin.sessions import SessionAdministration
@@ -81,6 +82,7 @@ class Services:
     accounts: Accounts
     service_desk: ServiceDesk
     session_administration: SessionAdministration
+    offline_access: OfflineAccess
     figures: Figures
     correspondence: Correspondence
     clients: Clients
@@ -107,7 +109,9 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     sessions = Sessions(clock, trail, settings.session.idle_timeout, settings.session.absolute_timeout, listeners)
     codes = AuthorizationCodes(clock, trail, settings.tokens.authorization_code_lifetime)
     refresh_tokens = RefreshTokens(clock, trail, derived_keys, settings.tokens.refresh_rotation_grace)
-    lifetimes = TokenLifetimes(settings.tokens.access_token_lifetime, settings.tokens.id_token_lifetime)
+    lifetimes = TokenLifetimes(
+        settings.tokens.access_token_lifetime, settings.tokens.id_token_lifetime, settings.tokens.offline_lifetime
+    )
     token_issuer = TokenIssuer(clock, keys, sessions, refresh_tokens, subjects, settings.issuer, lifetimes)
     provider = Provider(units, trail, codes, refresh_tokens, token_issuer, sessions)
     access_tokens = AccessTokens(units, clock, keys, settings.issuer)
@@ -183,6 +187,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         ),
         figures=figures,
         session_administration=SessionAdministration(units, clock, trail, sessions),
+        offline_access=OfflineAccess(units, clock, trail),
         correspondence=correspondence,
         clients=Clients(units, clock, trail, envelope),
         signing_keys=SigningKeys(units, clock, envelope),

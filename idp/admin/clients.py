@@ -25,6 +25,7 @@ from idp.oidc.clients import (
     ACCESS_TOKEN_FORMATS,
     APPLICATION_TYPES,
     GRANT_TYPES,
+    OFFLINE_ACCESS,
     SCOPES,
     SESSION_ACTIVITY,
     SUBJECT_TYPES,
@@ -297,6 +298,11 @@ def _check_grants(client: Client, wrong: Reasons) -> None:
         not unknown,
         "client.scope_unknown",
         f"scope {' '.join(unknown)!r} is not among {' '.join(SCOPES)}; values of one's own need client_credentials",
+    )
+    wrong.unless(
+        OFFLINE_ACCESS not in scope or "refresh_token" in grants,
+        "client.offline_access_without_refresh",
+        f"{OFFLINE_ACCESS} needs the refresh_token grant",
     )
     wrong.unless(
         client.require_pkce or not client.is_public, "client.pkce_required", "a public client always uses PKCE"

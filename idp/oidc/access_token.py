@@ -19,6 +19,7 @@ from idp.accounts.models import Account
 from idp.kernel.clock import Clock
 from idp.kernel.errors import ProtocolError
 from idp.kernel.secrets import hash_secret
+from idp.oidc import offline_access
 from idp.oidc.authorization_code import Revoked
 from idp.oidc.clients import Client
 from idp.oidc.keys import Keys
@@ -101,9 +102,11 @@ class AccessTokens:
             return None
         with self._units.reading() as unit:
             now = self._clock.now()
-            # A row that an outer join did not find is NULL all over: it has to be there to be good.
+            # Of a session, of offline access, or of the client alone. A row that an outer join did not find is NULL all
+            # over: it has to be there to be good.
             good_account = and_(Account.id.is_not(None), Account.blocked_at.is_(None))
             good_session = and_(Session.id.is_not(None), idle.live(now))
+            no_session, no_account = AccessToken.session_id.is_(None), AccessToken.account_id.is_(None)
             found = unit.execute(
                 select(AccessToken, Client, Account, Session)
                 .join(Client, Client.client_id == AccessToken.client_id)
@@ -115,8 +118,11 @@ class AccessTokens:
                     AccessToken.token_hash == key,
                     AccessToken.revoked_at.is_(None),
                     AccessToken.expires_at > now,
-                    or_(AccessToken.account_id.is_(None), good_account),
-                    or_(AccessToken.session_id.is_(None), good_session),
+                    or_(
+                        and_(good_account, good_session),
+                        and_(no_session, good_account, offline_access.holds(AccessToken)),
+                        and_(no_session, no_account),
+                    ),
                 )
             ).one_or_none()
             return None if found is None else LiveAccessToken(*found)

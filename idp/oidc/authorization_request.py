@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from idp.kernel.levels import AcrValues
 from idp.oidc.claims import BY_SCOPE, names_for
-from idp.oidc.clients import LOOPBACK_HOSTS, Client
+from idp.oidc.clients import LOOPBACK_HOSTS, OFFLINE_ACCESS, Client
 from idp.oidc.errors import SentToClient, ShownToEndUser, plain_description
 from idp.oidc.parameters import Parameters
 
@@ -218,7 +218,11 @@ class _Checked:
         asked = list(dict.fromkeys((value or "").split(" ")))
         if "openid" not in asked:
             self._refuse("invalid_scope", "scope must contain openid")
-        return tuple(self._client.allows_scope(asked))
+        allowed = self._client.allows_scope(asked)
+        if "consent" not in self.prompt() or not self._client.may_have_offline_access:
+            # OIDC Core 11: ignored, unless somebody will be asked.
+            allowed = [value for value in allowed if value != OFFLINE_ACCESS]
+        return tuple(allowed)
 
     def code_challenge(self) -> str | None:
         challenge = self.limited("code_challenge", 128)

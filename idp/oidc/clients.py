@@ -19,7 +19,8 @@ GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 SUBJECT_TYPES = ("public", "pairwise")
 ACCESS_TOKEN_FORMATS = ("opaque", "jwt")
 APPLICATION_TYPES = ("web", "browser", "native")
-SCOPES = ("openid", "profile", "email")
+OFFLINE_ACCESS = "offline_access"
+SCOPES = ("openid", "profile", "email", OFFLINE_ACCESS)
 # Columns that are not metadata: secrets, and a picture.
 NEVER_SHOWN = frozenset(
     {"client_secret_hash", "client_secret_sealed", "registration_access_token_hash", "registered_with", "logo"}
@@ -123,6 +124,11 @@ class Client(Base):
     def gets_jwt_access_tokens(self) -> bool:
         """True when its access tokens are JWTs (RFC 9068)."""
         return self.access_token_format == "jwt"  # noqa: S105 - a kind of token, not a password
+
+    @property
+    def may_have_offline_access(self) -> bool:
+        """True when it may ask people for access while they are not signed in (OIDC Core 11)."""
+        return OFFLINE_ACCESS in self.scope.split() and self.check_grant_type("refresh_token")
 
     @property
     def has_home(self) -> bool:

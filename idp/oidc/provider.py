@@ -24,14 +24,15 @@ from authlib.oauth2.rfc6749 import (
     TokenEndpointMixin,
     UnauthorizedClientError,
 )
+from sqlalchemy.orm import Session as Unit
 
 from idp.audit.events import TokensIssued
 from idp.audit.trail import Trail
 from idp.oidc import clients
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
-from idp.oidc.clients import Client
-from idp.oidc.refresh_token import RefreshTokens
+from idp.oidc.clients import OFFLINE_ACCESS, Client
+from idp.oidc.refresh_token import Refreshed, RefreshTokens
 from idp.oidc.token_issuer import Issued, TokenIssuer
 from idp.sessions.lifecycle import Sessions
 from idp.store.units import UnitsOfWork
@@ -149,7 +150,7 @@ class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             answer["refresh_token"] = issued.refresh_token
         return answer
 
-    def record_issue(self, unit: Any, issued: Issued) -> None:
+    def record_issue(self, unit: Unit, issued: Issued) -> None:
         self.provider.trail.record(
             unit,
             TokensIssued(
@@ -176,6 +177,10 @@ class _AuthorizationCodeGrant(_Grant):
             grant = self.provider.codes.redeem(
                 unit, code, client.client_id, data.get("redirect_uri"), data.get("code_verifier")
             )
+            if grant and not client.may_have_offline_access:
+                # It was taken from the client since the person was asked.
+                kept = [value for value in grant.scope.split() if value != OFFLINE_ACCESS]
+                grant = replace(grant, scope=" ".join(kept))
             issued = self.provider.token_issuer.issue(unit, client, grant, None, starts_family=True) if grant else None
             if issued:
                 self.record_issue(unit, issued)
@@ -202,10 +207,7 @@ class _RefreshTokenGrant(_Grant):
                 if not set(scope) <= set(used.grant.scope.split()):
                     # Raised inside the unit of work: the refresh token is not used up.
                     raise InvalidScopeError("scope is wider than what was granted")
-                if client.session_activity == "token_refresh":
-                    self.provider.sessions.touch_by_refresh(unit, used.grant.session_id, client.client_id)
-                grant = replace(used.grant, scope=" ".join(scope) or used.grant.scope)
-                issued = self.provider.token_issuer.issue(unit, client, grant, used.refresh_token, False)
+                issued = self._issued(unit, client, used, " ".join(scope) or used.grant.scope)
                 if issued is None:
                     # Raised inside the unit of work: a refresh token that yields nothing is not used up.
                     raise InvalidGrantError(NOT_VALID)
@@ -213,6 +215,14 @@ class _RefreshTokenGrant(_Grant):
         if not issued:
             raise InvalidGrantError(NOT_VALID)
         return self.answer(issued)
+
+    def _issued(self, unit: Unit, client: Client, used: Refreshed, scope: str) -> Issued | None:
+        if used.grant.session_id is None:
+            return self.provider.token_issuer.issue_offline(unit, client, used, scope)
+        if client.session_activity == "token_refresh":
+            self.provider.sessions.touch_by_refresh(unit, used.grant.session_id, client.client_id)
+        grant = replace(used.grant, scope=scope)
+        return self.provider.token_issuer.issue(unit, client, grant, used.refresh_token, False)
 
 
 class _ClientCredentialsGrant(_Grant):

@@ -24,10 +24,10 @@ from idp.kernel.secrets import hash_secret, random_identifier, random_token
 from idp.oidc import claims
 from idp.oidc.access_token import key_of_jwt
 from idp.oidc.authorization_code import Grant
-from idp.oidc.clients import Client
+from idp.oidc.clients import OFFLINE_ACCESS, Client
 from idp.oidc.keys import ACCESS_TOKEN, Keys
 from idp.oidc.models import AccessToken
-from idp.oidc.refresh_token import RefreshTokens
+from idp.oidc.refresh_token import Refreshed, RefreshTokens
 from idp.oidc.subjects import Subjects
 from idp.sessions import idle
 from idp.sessions.lifecycle import Sessions
@@ -40,15 +40,16 @@ class TokenLifetimes:
 
     access_token: timedelta
     id_token: timedelta
+    offline: timedelta
 
 
 @dataclass(frozen=True)
 class AboutPerson:
-    """Who signed in, how and where: what tokens say of a person."""
+    """Who signed in, how and where: what tokens say of a person. `sid` is None where no session is left (offline)."""
 
     grant: Grant
     account: Account
-    sid: str
+    sid: str | None
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,28 @@ class TokenIssuer:
         issued = self._insert(unit, client, grant.grant_id, grant.scope, now, lifetime, grant, session)
         self._sessions.join(unit, session.id, client.client_id)
         if starts_family and refresh_token is None and client.check_grant_type("refresh_token"):
-            refresh_token = self._refresh_tokens.start(unit, grant, session.absolute_ends_at)
+            is_offline = OFFLINE_ACCESS in grant.scope.split()
+            ends_at = now + self._lifetimes.offline if is_offline else session.absolute_ends_at
+            refresh_token = self._refresh_tokens.start(unit, grant, ends_at, is_offline)
         return replace(issued, refresh_token=refresh_token, person=AboutPerson(grant, account, session.sid))
+
+    def issue_offline(self, unit: Unit, client: Client, used: Refreshed, scope: str) -> Issued | None:
+        """Tokens for a person who need not be signed in exist: in no session, and touching none (OIDC Core 11).
+
+        None when the client may not have offline access any more, or the level of the sign-in that it was given in does
+        not reach what the client demands by now.
+        """
+        now, grant = self._clock.now(), used.grant
+        left = (used.expires_at - now) // timedelta(seconds=1)
+        if not client.may_have_offline_access or left < 1 or grant.level < (client.minimum_acr or 0):
+            return None
+        # What the client may not ask for any more, it does not get any more (A69).
+        scope = " ".join(client.allows_scope(scope.split()))
+        account = unit.scalars(select(Account).where(Account.id == grant.account_id)).one()
+        lifetime = min(self._lifetimes.access_token, timedelta(seconds=left))
+        grant = replace(grant, scope=scope)
+        issued = self._insert(unit, client, grant.grant_id, scope, now, lifetime, grant)
+        return replace(issued, refresh_token=used.refresh_token, person=AboutPerson(grant, account, None))
 
     def issue_to_client(self, unit: Unit, client: Client, scope: str) -> Issued:
         """An access token exists that speaks for the client alone (RFC 6749 4.4.3). It touches no session."""
@@ -173,7 +194,11 @@ class TokenIssuer:
         }
 
     def id_token(self, client: Client, issued: Issued, person: AboutPerson, access_token: str) -> str:
-        """The signed ID token (OIDC Core 2, 3.1.3.6). `sid` is the session's public name (Back-Channel Logout 2.1)."""
+        """The signed ID token (OIDC Core 2, 3.1.3.6). `sid` is the session's public name (Back-Channel Logout 2.1).
+
+        It says how and when the person signed in for this grant, also where the session of then is over; then without
+        `sid`, since there is no session that could end.
+        """
         grant, alg = person.grant, client.id_token_signed_response_alg
         issued_at = whole_seconds(issued.issued_at)
         payload: dict[str, Any] = claims.for_id_token(person.account, grant.claims)
@@ -184,9 +209,10 @@ class TokenIssuer:
             "iat": issued_at,
             "exp": issued_at + self._lifetimes.id_token // timedelta(seconds=1),
             **self._authentication(grant),
-            "sid": person.sid,
             "at_hash": create_half_hash(access_token, alg).decode(),
         }
+        if person.sid is not None:
+            payload["sid"] = person.sid
         if grant.nonce is not None:
             payload["nonce"] = grant.nonce
         return self._keys.sign(alg, payload)

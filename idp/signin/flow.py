@@ -31,7 +31,7 @@ from idp.oidc import authorization_response, clients
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.authorization_request import AuthorizationRequest, anybody_can_pose_as, requested_levels
 from idp.oidc.authorization_response import AuthorizationResponse
-from idp.oidc.clients import Client
+from idp.oidc.clients import OFFLINE_ACCESS, Client
 from idp.oidc.subjects import Subjects
 from idp.sessions.lifecycle import Opened, Proven, Sessions
 from idp.sessions.models import Session
@@ -371,6 +371,7 @@ class Flow:
             acr_is_essential=bool(request.essential_acr),
             client_minimum=client.minimum_acr or PASSWORD,
             scope=request.consent_scope,
+            offline_access=OFFLINE_ACCESS in request.scope,
             first_party=client.first_party,
             anybody_can_pose_as_it=anybody_can_pose_as(client, request.redirect_uri),
         )

@@ -12,6 +12,7 @@ from babel.core import Locale
 
 from idp.kernel.levels import AcrValues
 from idp.oidc import discovery
+from idp.oidc.clients import SCOPES
 from tests.conftest import ISSUER
 from tests.oidc.journeys import Answer, Browser, Provider, RelyingParty, body, error, form_encoded
 from tests.web.reading import Page
@@ -143,8 +144,10 @@ def test_code_challenge_method_works(party: RelyingParty, value: str) -> None:
 
 
 @_each("scopes_supported")
-def test_scope_works(party: RelyingParty, value: str) -> None:
-    assert value in party.signed_in(scope=f"openid {value}")["scope"].split()
+def test_scope_works(provider: Provider, value: str) -> None:
+    # Offline access is given to who is registered for it and asks for consent (OIDC Core 11).
+    party = provider.client(scope=" ".join(SCOPES))
+    assert value in party.signed_in(scope=f"openid {value}", prompt="consent")["scope"].split()
 
 
 @pytest.fixture(scope="module")

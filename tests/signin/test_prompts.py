@@ -322,6 +322,7 @@ SITUATIONS = st.builds(
         acr_is_essential=st.booleans(),
         client_minimum=LEVELS,
         scope=SCOPES,
+        offline_access=st.booleans(),
         first_party=st.booleans(),
         anybody_can_pose_as_it=st.booleans(),
     ),
@@ -362,6 +363,12 @@ def test_enrolment_is_never_pending_while_an_enrolled_credential_is_unproven_in_
 def test_consent_is_never_pending_while_an_authentication_prompt_has_a_reason(situation: Situation) -> None:
     if pending(situation)[0] == "consent":
         assert not any(prompt.reasons_in(situation) for prompt in PROMPTS if prompt.authenticates)
+
+
+@given(SITUATIONS)
+def test_offline_access_is_never_given_unasked_whoever_the_client_is(situation: Situation) -> None:
+    if situation.asked.offline_access and not situation.proofs.has_consented:
+        assert pending(situation) != NOTHING
 
 
 @given(SITUATIONS)
