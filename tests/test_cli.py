@@ -351,6 +351,10 @@ def test_client_of_its_own_needs_no_redirect_uri_and_grants_come_and_go_one_by_o
     added = installation.done("client", "add", *options)
     assert (added["grant_types"], added["redirect_uris"]) == (["client_credentials"], [])
     assert "needs a redirect URI" in installation.refused("client", "add", "Atosi")
+    server = installation.done(
+        "client", "add", "Salaris", "--no-sign-in", "--resource", "urn:x:a", "--resource", "urn:x:b"
+    )
+    assert (server["grant_types"], server["resources"]) == ([], ["urn:x:a", "urn:x:b"])
     installation.done("client", "add", "Atosi", "--redirect-uri", CALLBACK, "--id", "atosi", "--refresh-tokens")
     assert installation.done("client", "set", "atosi", "--client-credentials")["grant_types"] == [
         "authorization_code",

@@ -60,6 +60,7 @@ class Changes(TypedDict, total=False):
     first_party: bool
     id_token_signed_response_alg: str
     access_token_format: str
+    resources: Sequence[str]
     token_endpoint_auth_method: str
     token_endpoint_auth_signing_alg: str | None
     jwks: dict[str, Any] | None
@@ -110,14 +111,17 @@ class Clients:
         frontchannel_logout_session_required: bool = False,
         access_token_format: str = "opaque",  # noqa: S107 - a kind of token, not a password
         subject_type: str = "public",
+        resources: Sequence[str] = (),
     ) -> tuple[Client, str | None]:
         """The client exists; its secret is returned this once. A public client and one with keys have none.
 
         Without `client_id` and `client_secret` both are random (128 and 256 bit). `minimum_acr` is a level (1 to 3).
         A `web` client with the refresh_token grant has `session_activity` `token_refresh` unless it says otherwise, one
-        without it `none`; `browser` and `native` clients must choose. Without the grant authorization_code nobody signs
-        in to it: it needs no redirect URI, and its scope says nothing about people. `subject_type` is for good, as is
-        the host that it makes the sector of a pairwise client.
+        without it `none`; `browser` and `native` clients must choose.
+
+        Without the grant authorization_code nobody signs in to it: it needs no redirect URI, and its scope says nothing
+        about people. `resources` are those that it may have tokens for; a client without any grant is a resource server
+        and these are its own names. `subject_type` is for good, as is the host that makes the sector of a pairwise one.
 
         Raises Refused with everything that is wrong.
         """
@@ -156,6 +160,7 @@ class Clients:
             frontchannel_logout_session_required=frontchannel_logout_session_required,
             access_token_format=access_token_format,
             subject_type=subject_type,
+            resources=list(resources),
             created_at=now,
             updated_at=now,
         )
@@ -271,17 +276,27 @@ def _check_identity(client: Client, given_secret: str | None, wrong: Reasons) ->
 def _check_grants(client: Client, wrong: Reasons) -> None:
     grants = client.grant_types
     signs_people_in, for_itself = "authorization_code" in grants, "client_credentials" in grants
+    without_people = not grants and client.resources or (for_itself and "refresh_token" not in grants)
     wrong.unless(
-        (signs_people_in or (for_itself and "refresh_token" not in grants))
-        and set(grants) <= set(GRANT_TYPES)
-        and len(set(grants)) == len(grants),
+        bool(signs_people_in or without_people) and set(grants) <= set(GRANT_TYPES) and len(set(grants)) == len(grants),
         "client.grant_types",
-        "grant_types are authorization_code and, if wanted, refresh_token; and client_credentials, or that alone",
+        "grant_types are authorization_code and, if wanted, refresh_token; and client_credentials, or that alone; a"
+        " resource server has none, and names itself as a resource",
     )
     wrong.unless(
         not (for_itself and client.is_public),
         "client.client_credentials_public",
         "only a client that keeps a secret gets tokens for itself (client_credentials)",
+    )
+    wrong.unless(
+        not (client.is_resource_server and client.is_public),
+        "client.resource_server_public",
+        "a resource server keeps a secret: it asks what tokens are worth",
+    )
+    for resource in client.resources:
+        wrong.checking(registered.check_resource, resource)
+    wrong.unless(
+        len(set(client.resources)) == len(client.resources), "client.resource_twice", "a resource is given twice"
     )
     scope = client.scope.split()
     if signs_people_in:
@@ -367,7 +382,12 @@ def _check_addresses(client: Client, wrong: Reasons) -> None:
     # https, or http on loopback: also for the address that logout notices go to (Back-Channel Logout 2.2).
     for uri in filter(None, (getattr(client, name) for name in addresses)):
         wrong.checking(check_uri, uri, "web")
-    every = [*client.redirect_uris, *client.post_logout_redirect_uris, *(getattr(client, name) for name in addresses)]
+    every = [
+        *client.resources,
+        *client.redirect_uris,
+        *client.post_logout_redirect_uris,
+        *(getattr(client, name) for name in addresses),
+    ]
     longest = max((len(uri) for uri in every if uri), default=0)
     wrong.unless(longest <= LONGEST_URI, "client.uri_too_long", f"an address has at most {LONGEST_URI} characters")
     if client.frontchannel_logout_uri:

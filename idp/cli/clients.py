@@ -78,6 +78,14 @@ def _metadata(command: F) -> F:
             ),
             click.option("--jwks", type=JSON_FILE, metavar="FILE", help="Its public keys, a JWK Set in this file."),
             click.option("--jwks-uri", type=TEXT, help="Where it publishes its public keys."),
+            click.option(
+                "--resource",
+                "resources",
+                multiple=True,
+                default=None,
+                help="A resource server that it may have tokens for, by its URI. Without any grant: its own name, and"
+                " it may ask what a token for it is worth.",
+            ),
             click.option("--client-uri", type=TEXT, help="Its home page."),
             click.option("--policy-uri", type=TEXT, help="Its privacy statement."),
             click.option("--tos-uri", type=TEXT, help="Its terms of service."),

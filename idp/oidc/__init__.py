@@ -6,6 +6,7 @@ authorization_request.py  parse, validate -> AuthorizationRequest, or an error t
 authorization_response.py the one writer of responses: query, fragment, form_post
 authorization_code.py     codes: issued once, redeemed once, by one statement
 refresh_token.py          families of refresh tokens: kept by confidential clients, rotated by public ones
+resource_indicators.py    which resource servers an access token is for
 offline_access.py         access while nobody is signed in: when it holds, and its end
 client_authentication.py  none, client_secret_basic, client_secret_post
 client_keys.py            keys of clients, by value or fetched, and what they signed

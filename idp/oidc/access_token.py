@@ -60,6 +60,10 @@ class LiveAccessToken:
     account: Account | None
     session: Session | None
 
+    def is_for(self, issuer: str) -> bool:
+        """True when this provider is meant by its audience (RFC 8707)."""
+        return not self.token.audience or issuer in self.token.audience
+
 
 def bearer_token(authorization: str | None, in_body: str | None, in_query: str | None) -> str:
     """The one access token of a request. Raises BearerError for none, several, or one in the query (RFC 9700 4.3.2)."""
@@ -126,6 +130,11 @@ class AccessTokens:
                 )
             ).one_or_none()
             return None if found is None else LiveAccessToken(*found)
+
+    def find_for_us(self, presented: str) -> LiveAccessToken | None:
+        """As `find`, for what this provider itself is asked by an access token: None for one that is for others."""
+        found = self.find(presented)
+        return found if found is not None and found.is_for(self._issuer) else None
 
     def revoke(self, unit: Unit, key: bytes, client_id: str) -> Revoked | None:
         """The token of this key has ended, if it is this client's; None when there is none."""

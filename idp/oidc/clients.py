@@ -1,5 +1,6 @@
 """Registered relying applications and their metadata (OpenID Connect Registration 2)."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -126,6 +127,11 @@ class Client(Base):
         return self.access_token_format == "jwt"  # noqa: S105 - a kind of token, not a password
 
     @property
+    def is_resource_server(self) -> bool:
+        """True for a client that asks for no tokens: it is given them, and its `resources` are its own names."""
+        return not self.grant_types
+
+    @property
     def may_have_offline_access(self) -> bool:
         """True when it may ask people for access while they are not signed in (OIDC Core 11)."""
         return OFFLINE_ACCESS in self.scope.split() and self.check_grant_type("refresh_token")
@@ -176,6 +182,12 @@ def sealed_secret_place(client: Client) -> str:
 def find(session: Session, client_id: str | None) -> Client | None:
     """The client with exactly this identifier."""
     return session.get(Client, client_id) if client_id and "\x00" not in client_id else None
+
+
+def check_resource(uri: str) -> None:
+    """Raises Refused with the reason in words for what is no resource indicator: an absolute URI (RFC 8707 2)."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21\x24-\x3B\x3D\x3F-\x5B\x5D\x5F\x61-\x7A\x7E]+", uri):
+        raise Refused("client.resource", f"{uri!r}: a resource is named by an absolute URI without a fragment")
 
 
 def check_redirect_uri(uri: str, application_type: str) -> None:

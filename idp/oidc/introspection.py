@@ -1,4 +1,5 @@
-"""Token introspection (RFC 7662): what a token is worth at this very instant, for the client that it was issued to.
+"""Token introspection (RFC 7662): what a token is worth at this very instant, for the client that it was issued to,
+and for the resource servers that it was issued for (RFC 8707).
 
 Whatever is not good now, or is somebody else's, is answered the same: not active (2.2).
 """
@@ -11,7 +12,8 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 
 from idp.audit.trail import Trail
 from idp.kernel.clock import Clock, whole_seconds
-from idp.oidc.access_token import AccessTokens
+from idp.oidc import resource_indicators
+from idp.oidc.access_token import AccessTokens, LiveAccessToken
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
 from idp.oidc.clients import Client
 from idp.oidc.models import AccessToken, RefreshFamily
@@ -56,15 +58,18 @@ class Introspection:
     def _of(self, token: str, client: Client) -> Mapping[str, Any] | None:
         found = self._access_tokens.find(token)
         if found is not None:
-            if found.client.client_id != client.client_id:
-                return None
-            sub = client.client_id if found.account is None else self._subjects.of(client, found.account)
-            return self._said(found.token, sub, {"token_type": "Bearer", "aud": self._issuer})
+            return self._of_access_token(found) if _may_ask(client, found) else None
         with self._units.reading() as unit:
             family = self._refresh_tokens.find_live(unit, token)
         if family is None or family.token.client_id != client.client_id:
             return None
         return self._said(family.token, self._subjects.of_sub(client, family.sub), {})
+
+    def _of_access_token(self, found: LiveAccessToken) -> Mapping[str, Any]:
+        """Who it is about by the name that the client knows, whoever asks (OIDC Core 8)."""
+        sub = found.client.client_id if found.account is None else self._subjects.of(found.client, found.account)
+        aud = resource_indicators.as_claim(found.token.audience, self._issuer)
+        return self._said(found.token, sub, {"token_type": "Bearer", "aud": aud})
 
     def _said(self, token: AccessToken | RefreshFamily, sub: str, more: Mapping[str, Any]) -> Mapping[str, Any]:
         scope = {"scope": token.scope} if token.scope else {}
@@ -78,3 +83,10 @@ class Introspection:
             "exp": whole_seconds(token.expires_at),
             **more,
         }
+
+
+def _may_ask(client: Client, found: LiveAccessToken) -> bool:
+    """Its own tokens anybody; those of others only a resource server that the token is for (RFC 7662 2.1 and 4)."""
+    if found.client.client_id == client.client_id:
+        return True
+    return client.is_resource_server and not set(client.resources).isdisjoint(found.token.audience)

@@ -1,15 +1,17 @@
 """Request parameters: strictly decoded, single-valued, limited in length. Stands in front of Authlib, which is lenient.
 
-A parameter without a value counts as omitted, unknown ones are ignored, none may be repeated (RFC 6749 3.1 and 3.2).
+A parameter without a value counts as omitted, unknown ones are ignored, none may be repeated (RFC 6749 3.1 and 3.2) but
+`resource` (RFC 8707 2).
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 LONGEST_INPUT = 64 * 1024
 MOST_PARAMETERS = 200
 LONGEST_VALUE = 8192
+MULTI_VALUED = ("resource",)
 
 
 @dataclass(frozen=True)
@@ -19,10 +21,15 @@ class Parameters:
     values: Mapping[str, str]
     repeated: frozenset[str] = frozenset()
     too_long: frozenset[str] = frozenset()
+    lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def get(self, name: str) -> str | None:
         """The value; None when it is omitted, empty, repeated or too long."""
         return self.values.get(name) or None
+
+    def get_all(self, name: str) -> tuple[str, ...]:
+        """The values of a parameter that may be repeated, each once and none empty, in the order they came."""
+        return self.lists.get(name, ())
 
     def is_unusable(self, name: str) -> bool:
         return name in self.repeated or name in self.too_long
@@ -54,13 +61,17 @@ def of_pairs(pairs: "list[tuple[str, str]]") -> Parameters:
     values: dict[str, str] = {}
     repeated: set[str] = set()
     too_long: set[str] = set()
+    lists: dict[str, tuple[str, ...]] = {}
     for name, value in pairs:
         if name in values:
             repeated.add(name)
         elif len(value) > LONGEST_VALUE:
             too_long.add(name)
+        elif name in MULTI_VALUED:
+            if value:
+                lists[name] = tuple(dict.fromkeys((*lists.get(name, ()), value)))
         else:
             values[name] = value
     for name in repeated:
         values.pop(name, None)
-    return Parameters(values, frozenset(repeated), frozenset(too_long))
+    return Parameters(values, frozenset(repeated), frozenset(too_long), lists)

@@ -11,6 +11,7 @@ Authlib's own grants save a token before they mark the code; ours mark first, in
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +29,7 @@ from sqlalchemy.orm import Session as Unit
 
 from idp.audit.events import TokensIssued
 from idp.audit.trail import Trail
-from idp.oidc import clients
+from idp.oidc import clients, resource_indicators
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
 from idp.oidc.clients import OFFLINE_ACCESS, Client
@@ -70,7 +71,9 @@ class Provider:
     def respond(self, request: ClientRequest) -> ClientResponse:
         """The response of the token endpoint; an error of the specification for every input, never an exception."""
         try:
-            read = self.endpoint.oauth2_request(request, self.endpoint.read(request))
+            parameters = self.endpoint.read(request)
+            read = self.endpoint.oauth2_request(request, parameters)
+            read.parameters = parameters
             if read.payload.grant_type is None:
                 raise InvalidRequestError("grant_type is missing")
         except OAuth2Error as error:
@@ -133,6 +136,11 @@ class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         if not client.check_grant_type(self.GRANT_TYPE):
             raise UnauthorizedClientError("the client is not registered for this grant_type")
 
+    def audience(self, granted: Sequence[str]) -> list[str]:
+        """Whom the access token is for, of those that were granted. Raises InvalidTarget."""
+        asked = resource_indicators.asked(self.request.parameters)
+        return resource_indicators.audience(self.request.client, granted, asked, self.provider.token_issuer.issuer)
+
     def answer(self, issued: Issued) -> dict[str, Any]:
         """The body of a successful response (RFC 6749 5.1, OIDC Core 3.1.3.3). Signs; no unit of work is open."""
         client, token_issuer = self.request.client, self.provider.token_issuer
@@ -181,7 +189,11 @@ class _AuthorizationCodeGrant(_Grant):
                 # It was taken from the client since the person was asked.
                 kept = [value for value in grant.scope.split() if value != OFFLINE_ACCESS]
                 grant = replace(grant, scope=" ".join(kept))
-            issued = self.provider.token_issuer.issue(unit, client, grant, None, starts_family=True) if grant else None
+            issued = None
+            if grant:
+                issued = self.provider.token_issuer.issue(
+                    unit, client, grant, None, starts_family=True, audience=self.audience(grant.resources)
+                )
             if issued:
                 self.record_issue(unit, issued)
         if not issued:
@@ -217,12 +229,13 @@ class _RefreshTokenGrant(_Grant):
         return self.answer(issued)
 
     def _issued(self, unit: Unit, client: Client, used: Refreshed, scope: str) -> Issued | None:
+        audience = self.audience(used.grant.resources)
         if used.grant.session_id is None:
-            return self.provider.token_issuer.issue_offline(unit, client, used, scope)
+            return self.provider.token_issuer.issue_offline(unit, client, used, scope, audience)
         if client.session_activity == "token_refresh":
             self.provider.sessions.touch_by_refresh(unit, used.grant.session_id, client.client_id)
         grant = replace(used.grant, scope=scope)
-        return self.provider.token_issuer.issue(unit, client, grant, used.refresh_token, False)
+        return self.provider.token_issuer.issue(unit, client, grant, used.refresh_token, False, audience)
 
 
 class _ClientCredentialsGrant(_Grant):
@@ -240,7 +253,10 @@ class _ClientCredentialsGrant(_Grant):
         scope = list(dict.fromkeys((self.request.payload.data.get("scope") or "").split()))
         if not set(scope) <= set(client.own_scope):
             raise InvalidScopeError("scope is wider than what the client may have for itself")
+        audience = self.audience(client.resources)
         with self.provider.units.writing() as unit:
-            issued = self.provider.token_issuer.issue_to_client(unit, client, " ".join(scope or client.own_scope))
+            issued = self.provider.token_issuer.issue_to_client(
+                unit, client, " ".join(scope or client.own_scope), audience
+            )
             self.record_issue(unit, issued)
         return self.answer(issued)

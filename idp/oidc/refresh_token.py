@@ -67,6 +67,7 @@ class RefreshTokens:
                 level=grant.level,
                 amr=grant.amr,
                 auth_time=grant.auth_time,
+                resources=grant.resources,
                 generation=0,
                 issued_at=self._clock.now(),
                 expires_at=expires_at,
@@ -192,4 +193,5 @@ def _grant(family: RefreshFamily) -> Grant:
         level=family.level,
         amr=family.amr,
         auth_time=family.auth_time,
+        resources=family.resources,
     )

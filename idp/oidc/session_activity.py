@@ -94,7 +94,7 @@ class SessionActivity:
             return _Caller(client, sid)
         if {"client_id", "client_secret", "client_assertion"} & set(read.values):
             raise InvalidRequestError("either the client authenticates, or it sends an access token")
-        found = self._access_tokens.find(token)
+        found = self._access_tokens.find_for_us(token)
         # A token of the client alone, or of offline access, speaks of no session.
         if found is None or found.session is None or sid not in (None, found.session.sid):
             raise BearerError(*INVALID_TOKEN)

@@ -21,7 +21,7 @@ from idp.accounts.models import Account
 from idp.kernel.clock import Clock, whole_seconds
 from idp.kernel.levels import AcrValues
 from idp.kernel.secrets import hash_secret, random_identifier, random_token
-from idp.oidc import claims
+from idp.oidc import claims, resource_indicators
 from idp.oidc.access_token import key_of_jwt
 from idp.oidc.authorization_code import Grant
 from idp.oidc.clients import OFFLINE_ACCESS, Client
@@ -64,6 +64,7 @@ class Issued:
     scope: str
     issued_at: datetime
     expires_in_seconds: int
+    audience: list[str]
     refresh_token: str | None = None
     person: AboutPerson | None = None
 
@@ -82,12 +83,19 @@ class TokenIssuer:
         lifetimes: TokenLifetimes,
     ) -> None:
         self._clock, self._keys, self._sessions, self._refresh_tokens = clock, keys, sessions, refresh_tokens
-        self._subjects, self._issuer, self._acr, self._lifetimes = subjects, issuer, AcrValues(issuer), lifetimes
+        self.issuer = issuer
+        self._subjects, self._acr, self._lifetimes = subjects, AcrValues(issuer), lifetimes
 
     def issue(
-        self, unit: Unit, client: Client, grant: Grant, refresh_token: str | None, starts_family: bool
+        self,
+        unit: Unit,
+        client: Client,
+        grant: Grant,
+        refresh_token: str | None,
+        starts_family: bool,
+        audience: list[str],
     ) -> Issued | None:
-        """Tokens for the grant exist; None when nobody may have them any more.
+        """Tokens for the grant exist; None when nobody may have them any more. `audience`: see `resource_indicators`.
 
         That is so when the session is over, or will be within a second; when the account is blocked; and when the
         session, or what the grant was given for, does not reach the client's own minimum level.
@@ -101,7 +109,7 @@ class TokenIssuer:
         if left < 1 or min(session.level, grant.level) < (client.minimum_acr or 0):
             return None
         lifetime = min(self._lifetimes.access_token, timedelta(seconds=left))
-        issued = self._insert(unit, client, grant.grant_id, grant.scope, now, lifetime, grant, session)
+        issued = self._insert(unit, client, grant.grant_id, grant.scope, now, lifetime, audience, grant, session)
         self._sessions.join(unit, session.id, client.client_id)
         if starts_family and refresh_token is None and client.check_grant_type("refresh_token"):
             is_offline = OFFLINE_ACCESS in grant.scope.split()
@@ -109,7 +117,9 @@ class TokenIssuer:
             refresh_token = self._refresh_tokens.start(unit, grant, ends_at, is_offline)
         return replace(issued, refresh_token=refresh_token, person=AboutPerson(grant, account, session.sid))
 
-    def issue_offline(self, unit: Unit, client: Client, used: Refreshed, scope: str) -> Issued | None:
+    def issue_offline(
+        self, unit: Unit, client: Client, used: Refreshed, scope: str, audience: list[str]
+    ) -> Issued | None:
         """Tokens for a person who need not be signed in exist: in no session, and touching none (OIDC Core 11).
 
         None when the client may not have offline access any more, or the level of the sign-in that it was given in does
@@ -124,13 +134,13 @@ class TokenIssuer:
         account = unit.scalars(select(Account).where(Account.id == grant.account_id)).one()
         lifetime = min(self._lifetimes.access_token, timedelta(seconds=left))
         grant = replace(grant, scope=scope)
-        issued = self._insert(unit, client, grant.grant_id, scope, now, lifetime, grant)
+        issued = self._insert(unit, client, grant.grant_id, scope, now, lifetime, audience, grant)
         return replace(issued, refresh_token=used.refresh_token, person=AboutPerson(grant, account, None))
 
-    def issue_to_client(self, unit: Unit, client: Client, scope: str) -> Issued:
+    def issue_to_client(self, unit: Unit, client: Client, scope: str, audience: list[str]) -> Issued:
         """An access token exists that speaks for the client alone (RFC 6749 4.4.3). It touches no session."""
         grant_id, now = random_identifier(), self._clock.now()
-        return self._insert(unit, client, grant_id, scope, now, self._lifetimes.access_token)
+        return self._insert(unit, client, grant_id, scope, now, self._lifetimes.access_token, audience)
 
     def _insert(
         self,
@@ -140,6 +150,7 @@ class TokenIssuer:
         scope: str,
         now: datetime,
         lifetime: timedelta,
+        audience: list[str],
         grant: Grant | None = None,
         session: Session | None = None,
     ) -> Issued:
@@ -153,25 +164,26 @@ class TokenIssuer:
                 session_id=session.id if session else None,
                 scope=scope,
                 claims=grant.claims if grant else {},
+                audience=audience,
                 issued_at=now,
                 expires_at=now + lifetime,
             )
         )
-        return Issued(secret, grant_id, scope, now, lifetime // timedelta(seconds=1))
+        return Issued(secret, grant_id, scope, now, lifetime // timedelta(seconds=1), audience)
 
     def access_token(self, client: Client, issued: Issued) -> str:
         """The access token itself, as the client is registered: opaque, or a signed JWT (RFC 9068 2.2).
 
-        Its audience is this provider as long as no other resource is named (RFC 9068 3). One that speaks for a client
+        Its audience is this provider where no resource is named (RFC 9068 3). One that speaks for a client
         alone has the client as its subject, and says nothing about signing in.
         """
         if not client.gets_jwt_access_tokens:
             return issued.secret
         issued_at = whole_seconds(issued.issued_at)
         payload: dict[str, Any] = {
-            "iss": self._issuer,
+            "iss": self.issuer,
             "sub": client.client_id,
-            "aud": self._issuer,
+            "aud": resource_indicators.as_claim(issued.audience, self.issuer),
             "client_id": client.client_id,
             "iat": issued_at,
             "exp": issued_at + issued.expires_in_seconds,
@@ -203,7 +215,7 @@ class TokenIssuer:
         issued_at = whole_seconds(issued.issued_at)
         payload: dict[str, Any] = claims.for_id_token(person.account, grant.claims)
         payload |= {
-            "iss": self._issuer,
+            "iss": self.issuer,
             "sub": self._subjects.of(client, person.account),
             "aud": client.client_id,
             "iat": issued_at,

@@ -15,7 +15,7 @@ class Userinfo:
 
     def respond(self, token: str) -> dict[str, Any]:
         """The claims. Raises BearerError from the very instant at which the token or its session is over."""
-        found = self._access_tokens.find(token)
+        found = self._access_tokens.find_for_us(token)
         if found is None:
             raise BearerError(*INVALID_TOKEN)
         scope = found.token.scope.split()

@@ -66,6 +66,12 @@ def test_client_that_nobody_signs_in_to_needs_no_redirect_uri(services: Services
     assert changed.response_types == ["code"]
 
 
+def test_resource_server_has_no_grant_and_names_itself(services: Services) -> None:
+    server, secret = services.clients.add("Salaris", grant_types=(), resources=["https://payroll.example/"])
+    assert secret is not None and server.is_resource_server
+    assert (server.scope, server.redirect_uris, server.response_types) == ("", [], [])
+
+
 def test_pairwise_client_keeps_the_host_that_its_names_are_made_for(services: Services) -> None:
     client, _ = services.clients.add("Atosi", [CALLBACK, f"{CALLBACK}/2"], client_id="atosi", subject_type="pairwise")
     assert client.sector_identifier == "app.example"
@@ -154,6 +160,19 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"grant_types": ("client_credentials",), "scope": 'rep"orts'}, "client.scope_unknown"),
     ({"scope": "openid reports"}, "client.scope_unknown"),
     ({"subject_type": "secret"}, "client.subject_type"),
+    ({"resources": ["payroll"]}, "client.resource"),
+    ({"resources": ["https://payroll.example/#x"]}, "client.resource"),
+    ({"resources": ["urn:x:y", "urn:x:y"]}, "client.resource_twice"),
+    (
+        {
+            "application_type": "native",
+            "session_activity": "none",
+            "grant_types": (),
+            "scope": "",
+            "resources": ["urn:x:y"],
+        },
+        "client.resource_server_public",
+    ),
     ({"subject_type": "pairwise", "redirect_uris": [CALLBACK, "https://other.example/"]}, "client.sector"),
     ({"subject_type": "pairwise", "grant_types": ("client_credentials",), "scope": ""}, "client.sector"),
     ({"scope": "profile"}, "client.scope_without_openid"),
