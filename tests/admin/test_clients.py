@@ -174,7 +174,6 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "client.resource_server_public",
     ),
     ({"subject_type": "pairwise", "redirect_uris": [CALLBACK, "https://other.example/"]}, "client.sector"),
-    ({"subject_type": "pairwise", "grant_types": ("client_credentials",), "scope": ""}, "client.sector"),
     ({"scope": "profile"}, "client.scope_without_openid"),
     ({"scope": "openid offline_access admin", "grant_types": REFRESHING}, "client.scope_unknown"),
     ({"scope": "openid offline_access"}, "client.offline_access_without_refresh"),

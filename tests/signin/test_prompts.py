@@ -187,6 +187,11 @@ CONSENT = [
     ("nothing granted", signing_in(person(), THIRD), ("scope_not_granted",)),
     ("less granted", signing_in(person(granted_scope=frozenset({"openid"})), THIRD), ("scope_not_granted",)),
     ("in a live session", signed_in(person(), THIRD), ("scope_not_granted",)),
+    ("offline access, for a first-party client too", signed_in(person(), asked("consent", offline_access=True)),
+     ("offline_access",)),
+    ("offline access, though it was given before",
+     signed_in(person(granted_scope=THIRD.scope | {"offline_access"}), replace(THIRD, offline_access=True)),
+     ("offline_access",)),
     ("in a postponed session", signed_in(in_campaign(), THIRD, session(has_postponed=True)), ("scope_not_granted",)),
     ("after the second factor",
      Situation(asked=THIRD, proofs=with_factor(), person=person(TOTP)), ("scope_not_granted",)),
@@ -233,6 +238,7 @@ NOTHING_TO_ASK = [
     ("more granted than asked", signed_in(person(granted_scope=THIRD.scope | {"profile"}), THIRD)),
     ("consented here", signed_in(person(), replace(THIRD, prompt=frozenset({"consent"})), has_consented=True)),
     ("prompt=consent of a first-party client", signed_in(person(), asked("consent", scope=THIRD.scope))),
+    ("offline access, consented here", signed_in(person(), asked(offline_access=True), has_consented=True)),
     ("posing is possible, consented here", signed_in(person(), asked(anybody_can_pose_as_it=True), has_consented=True)),
 ]  # fmt: skip
 
