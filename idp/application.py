@@ -11,7 +11,7 @@ from idp.kernel.clock import Clock
 from idp.kernel.resources import folder
 from idp.settings import Settings
 from idp.store.engine import db, engine_options, set_up_connections
-from idp.web import cors, error_pages, headers, request_log
+from idp.web import cors, dpop, error_pages, headers, request_log
 from idp.web.blueprint import at_the_root, blueprint
 from idp.web.pages import FRAME_KEY, FrameOrganization, init_pages
 from idp.web.texts import DEFAULT_LANGUAGE_KEY
@@ -63,4 +63,5 @@ def assemble(settings: Settings, clock: Clock | None) -> Flask:
     request_log.register(app, settings)
     app.after_request(headers.set_headers)
     app.after_request(cors.set_cors)
+    app.after_request(dpop.set_nonce)
     return app

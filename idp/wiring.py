@@ -32,8 +32,10 @@ from idp.metrics.figures import Figures
 from idp.oidc.access_token import AccessTokens
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.backchannel_logout import LogoutNotices
+from idp.oidc.dpop import Proofs
 from idp.oidc.introspection import Introspection
 from idp.oidc.keys import Keys
+from idp.oidc.protected_resource import ProtectedResources
 from idp.oidc.provider import Provider
 from idp.oidc.refresh_token import RefreshTokens
 from idp.oidc.revocation import Revocation
@@ -68,6 +70,7 @@ class Services:
     passwords: Passwords
     devices: Devices
     identification: Identification
+    proofs: Proofs
     provider: Provider
     introspection: Introspection
     revocation: Revocation
@@ -113,8 +116,10 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         settings.tokens.access_token_lifetime, settings.tokens.id_token_lifetime, settings.tokens.offline_lifetime
     )
     token_issuer = TokenIssuer(clock, keys, sessions, refresh_tokens, subjects, settings.issuer, lifetimes)
-    provider = Provider(units, trail, codes, refresh_tokens, token_issuer, sessions)
+    proofs = Proofs(clock, derived_keys, settings.issuer, settings.tokens.dpop_nonce == "on")
+    provider = Provider(units, trail, codes, refresh_tokens, token_issuer, sessions, proofs)
     access_tokens = AccessTokens(units, clock, keys, settings.issuer)
+    protected_resources = ProtectedResources(units, access_tokens, proofs)
     passwords = Passwords(settings.passwords)
     password_attempts = Attempts(derived_keys, clock, "password", _attempt_limits(settings, disables=False))
     factor_attempts = Attempts(derived_keys, clock, "second_factor", _attempt_limits(settings, disables=True))
@@ -152,11 +157,12 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         passwords=passwords,
         devices=devices,
         identification=identification,
+        proofs=proofs,
         provider=provider,
         introspection=Introspection(units, clock, trail, access_tokens, refresh_tokens, subjects, settings.issuer),
         revocation=Revocation(units, trail, access_tokens, refresh_tokens),
-        session_activity=SessionActivity(units, clock, trail, sessions, access_tokens),
-        userinfo=Userinfo(access_tokens, subjects),
+        session_activity=SessionActivity(units, clock, trail, sessions, protected_resources),
+        userinfo=Userinfo(protected_resources, subjects),
         flow=flow,
         answers=answers,
         simulation=Simulation(units, factors),

@@ -18,7 +18,7 @@ import json
 import secrets
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from typing import Any, Literal
@@ -30,6 +30,7 @@ from flask.testing import FlaskClient
 
 from idp.kernel.clock import Clock, SystemClock
 from idp_kit.id_token import Expected, verify_id_token
+from tests.proofs import ProofKey
 
 # --- The relying party
 
@@ -150,12 +151,16 @@ class RelyingParty:
         transport: Transport,
         clock: Clock | None = None,
         scope: str = "openid profile email",
+        key: ProofKey | None = None,
     ) -> None:
+        """With a `key` it proves to have it in each request (RFC 9449), and believes in no tokens but bound ones."""
         self.client_id, self.client_secret, self.redirect_uri = client_id, client_secret, redirect_uri
         self.auth_method: AuthMethod = auth_method
         self.issuer, self.scope = issuer, scope
         self._transport, self._clock = transport, clock or SystemClock()
         self._metadata: Mapping[str, Any] | None = None
+        self.key = key
+        self._nonce: str | None = None
 
     @property
     def metadata(self) -> Mapping[str, Any]:
@@ -231,7 +236,7 @@ class RelyingParty:
             form.setdefault("client_id", self.client_id)
         if self.auth_method == "client_secret_post":
             form.setdefault("client_secret", self.client_secret or "")
-        return self._transport(HttpRequest("POST", self.metadata["token_endpoint"], headers, form))
+        return self._proven(HttpRequest("POST", self.metadata["token_endpoint"], headers, form))
 
     def userinfo(self, tokens: Tokens, method: Literal["GET", "POST"] = "GET") -> Mapping[str, Any]:
         """The claims of userinfo, about the person of the ID token (OIDC Core 5.3.2). Raises ErrorResponse."""
@@ -245,9 +250,9 @@ class RelyingParty:
         return claims
 
     def userinfo_request(self, access_token: str, method: Literal["GET", "POST"] = "GET") -> HttpAnswer:
-        """The userinfo endpoint's answer to a bearer token."""
-        headers = {"Authorization": f"Bearer {access_token}"}
-        return self._transport(HttpRequest(method, self.metadata["userinfo_endpoint"], headers))
+        """The userinfo endpoint's answer to an access token."""
+        headers = {"Authorization": f"{'Bearer' if self.key is None else 'DPoP'} {access_token}"}
+        return self._proven(HttpRequest(method, self.metadata["userinfo_endpoint"], headers), access_token)
 
     def end_session_url(self, id_token: str | None = None, **changes: str | None) -> str:
         """Where to send the browser to log out (OIDC RP-Initiated Logout 2); None leaves a parameter out."""
@@ -262,12 +267,23 @@ class RelyingParty:
         expected = Expected(self.issuer, self.client_id, nonce, access_token)
         return verify_id_token(id_token, answer.json(), expected, self._clock.now())
 
+    def _proven(self, request: HttpRequest, access_token: str | None = None, is_again: bool = False) -> HttpAnswer:
+        """The answer to the request with a proof of the key; asked for a nonce, it is sent once more with that."""
+        if self.key is None:
+            return self._transport(request)
+        proof = self.key.proof(request.method, request.url, self._clock.now(), access_token, self._nonce)
+        answer = self._transport(replace(request, headers={**request.headers, "DPoP": proof}))
+        self._nonce = answer.headers.get("dpop-nonce", self._nonce)
+        if answer.status in (400, 401) and answer.json().get("error") == "use_dpop_nonce" and not is_again:
+            return self._proven(request, access_token, is_again=True)
+        return answer
+
     def _tokens(self, answer: HttpAnswer, nonce: str | None) -> Tokens:
         sent = answer.json()
         if answer.status != 200:
             raise ErrorResponse(sent["error"], sent, answer.status)
         assert answer.headers["cache-control"] == "no-store", "RFC 6749 5.1"
-        assert sent["token_type"].lower() == "bearer", sent
+        assert sent["token_type"].lower() == ("bearer" if self.key is None else "dpop"), sent
         assert isinstance(sent["expires_in"], int) and sent["expires_in"] > 0, sent
         id_token = sent.get("id_token")
         claims = self.verify(id_token, nonce, sent["access_token"]) if id_token else {}

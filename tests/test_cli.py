@@ -403,6 +403,18 @@ def test_client_authenticates_by_the_keys_of_a_file_and_later_by_those_at_an_add
     assert len(back["client_secret"]) >= 64
 
 
+def test_client_gets_tokens_that_are_bound_and_later_the_rest_of_fapi2(installation: Installation) -> None:
+    options = ["Atosi", "--redirect-uri", CALLBACK, "--id", "atosi", "--dpop-bound-access-tokens"]
+    assert installation.done("client", "add", *options)["dpop_bound_access_tokens"]
+    refused = installation.run("client", "set", "atosi", "--profile", "fapi2")
+    assert refused.exit_code == 1 and "a fapi2 client uses private_key_jwt" in refused.output
+    keys = ("--auth-method", "private_key_jwt", "--jwks-uri", CALLBACK.replace("callback", "jwks"))
+    changed = installation.done("client", "set", "atosi", "--profile", "fapi2", "--id-token-alg", "ES256", *keys)
+    assert changed["profile"] == "fapi2" and changed["require_pushed_authorization_requests"]
+    unbound = installation.run("client", "set", "atosi", "--no-dpop-bound-access-tokens")
+    assert unbound.exit_code == 1 and "DPoP" in unbound.output
+
+
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe\xff", None])
 def test_file_without_json_is_told_in_words(installation: Installation, content: bytes | None) -> None:
     file = installation.folder / "jwks.json"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from flask import Flask, Response, redirect, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from idp import create_app
 from idp.kernel.clock import FixedClock
 from idp_kit.signed import TokenRefused, UnknownKey
-from tests.conftest import ISSUER
+from tests.conftest import ISSUER, dispose, give_keys, make_settings
 from tests.demo import hostile_provider
 from tests.demo.hostile_provider import HostileProvider, consent_at
 from tests.factories import Factories
+from tests.proofs import ProofKey
 from tests.relying_party import (
     AuthMethod,
     AuthorizationRequest,
@@ -59,6 +61,41 @@ def test_whole_journey_at_the_provider_yields_verified_tokens(
     with pytest.raises(ErrorResponse) as refused:
         party.userinfo(tokens)
     assert (refused.value.error, refused.value.status) == ("invalid_token", 401)
+
+
+@pytest.mark.parametrize("dpop_nonce", ["off", "on"])
+@pytest.mark.parametrize("auth_method", ["client_secret_basic", "none"])
+def test_whole_journey_with_a_key_yields_tokens_that_are_bound_to_it(
+    database_url: str, clock: FixedClock, auth_method: AuthMethod, dpop_nonce: str
+) -> None:
+    app = create_app(make_settings(database_url, tokens={"dpop_nonce": dpop_nonce}), clock)
+    make = Factories(app)
+    with app.app_context():
+        give_keys(app.extensions["idp"])
+    anna, client = make.person(), make.client(token_endpoint_auth_method=auth_method)
+    with_key = RelyingParty(
+        client.client_id,
+        client.secret,
+        client.redirect_uri,
+        auth_method,
+        issuer=ISSUER,
+        transport=inside(app),
+        clock=clock,
+        key=ProofKey("PS256"),
+    )
+    browser = Browser(app.test_client(), ISSUER)
+    asked = with_key.authorization_request()
+    page = browser.open(asked.url).submit(anna.names, button="login-submit")
+    tokens = with_key.finish(page.departure, asked)
+    assert with_key.userinfo(tokens)["name"] == with_key.userinfo(tokens, "POST")["name"] == "Anna de Wit"
+    clock.move(timedelta(minutes=6))
+    fresh = with_key.refresh(tokens)
+    assert with_key.userinfo(fresh)["name"] == "Anna de Wit"
+    with_key.key = None
+    with pytest.raises(ErrorResponse) as refused:
+        with_key.userinfo(fresh)
+    assert (refused.value.error, refused.value.status) == ("invalid_token", 401)
+    dispose(app)
 
 
 def test_second_request_of_a_live_session_leaves_by_a_plain_redirect(

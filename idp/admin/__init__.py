@@ -10,6 +10,7 @@
     extensions.py      when somebody may be given a later last day for postponing
     clients.py         Clients: register, set, list, show
     client_credentials.py what a client authenticates with: the secret it gets, its keys
+    client_profile.py     what the profile fapi2 demands of a registration
     activity_signals.py   clients that never tell that their user is active, though they are registered to
     signing_keys.py    SigningKeys: the keys that must exist before anything is signed
     refusals.py        Refusals: everything that is wrong with a form at once

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.models import Account
-from idp.admin import activity_signals
+from idp.admin import activity_signals, client_profile
 from idp.admin.client_credentials import check_credentials, give_secret
 from idp.admin.refusals import Reasons
 from idp.audit.events import ClientChanged
@@ -58,6 +58,8 @@ class Changes(TypedDict, total=False):
     session_activity: str
     minimum_acr: int | None
     first_party: bool
+    profile: str
+    dpop_bound_access_tokens: bool
     id_token_signed_response_alg: str
     access_token_format: str
     resources: Sequence[str]
@@ -100,7 +102,9 @@ class Clients:
         minimum_acr: int | None = None,
         first_party: bool = False,
         require_pkce: bool = True,
-        id_token_signed_response_alg: str = "RS256",  # noqa: S107 - an algorithm, not a password
+        profile: str = "oidc",
+        dpop_bound_access_tokens: bool = False,
+        id_token_signed_response_alg: str | None = None,
         client_uri: str | None = None,
         policy_uri: str | None = None,
         tos_uri: str | None = None,
@@ -117,7 +121,8 @@ class Clients:
 
         Without `client_id` and `client_secret` both are random (128 and 256 bit). `minimum_acr` is a level (1 to 3).
         A `web` client with the refresh_token grant has `session_activity` `token_refresh` unless it says otherwise, one
-        without it `none`; `browser` and `native` clients must choose.
+        without it `none`; `browser` and `native` clients must choose. The profile `fapi2` brings with it what it
+        demands of requests and tokens; ID tokens are signed by ES256 then, otherwise by RS256, if nothing is said.
 
         Without the grant authorization_code nobody signs in to it: it needs no redirect URI, and its scope says nothing
         about people. `resources` are those that it may have tokens for; a client without any grant is a resource server
@@ -126,7 +131,9 @@ class Clients:
         Raises Refused with everything that is wrong.
         """
         now = self._clock.now()
-        method = token_endpoint_auth_method or ("client_secret_basic" if application_type == "web" else "none")
+        alg = "ES256" if profile == "fapi2" else "RS256"
+        usual = "private_key_jwt" if profile == "fapi2" else "client_secret_basic"
+        method = token_endpoint_auth_method or (usual if application_type == "web" else "none")
         if session_activity is None and application_type == "web":
             session_activity = "token_refresh" if "refresh_token" in grant_types else "none"
         if scope is None:
@@ -144,9 +151,10 @@ class Clients:
             grant_types=list(grant_types),
             response_types=_response_types(grant_types),
             scope=" ".join(scope.split()),
-            id_token_signed_response_alg=id_token_signed_response_alg,
-            profile="oidc",
+            id_token_signed_response_alg=id_token_signed_response_alg or alg,
+            profile=profile,
             require_pkce=require_pkce,
+            dpop_bound_access_tokens=dpop_bound_access_tokens,
             session_activity=session_activity or "",
             minimum_acr=minimum_acr,
             first_party=first_party,
@@ -166,6 +174,7 @@ class Clients:
         )
         if subject_type == "pairwise":
             client.sector_identifier = min(hosts_of(client), default=None)
+        client_profile.follow(client)
         _check(client, client_secret)
         secret = give_secret(client, self._envelope, client_secret)
         self._insert(client)
@@ -183,6 +192,8 @@ class Clients:
             for name in changed:
                 setattr(client, name, _kept(changes[name]))  # type: ignore[literal-required]
             client.response_types = _response_types(client.grant_types)
+            if "profile" in changed:
+                client_profile.follow(client)
             _check(client, given_secret=None)
             secret = give_secret(client, self._envelope)
             if changed:
@@ -247,6 +258,7 @@ def _is_confusing(unit: Unit, client_id: str) -> bool:
 def _check(client: Client, given_secret: str | None) -> None:
     """Raises Refused with everything that is wrong."""
     wrong = Reasons()
+    client_profile.check(client, wrong)
     _check_identity(client, given_secret, wrong)
     _check_grants(client, wrong)
     _check_subject_type(client, wrong)

@@ -16,6 +16,7 @@ from idp.oidc.clients import (
     APPLICATION_TYPES,
     AUTHENTICATION_METHODS,
     GRANT_TYPES,
+    PROFILES,
     SESSION_ACTIVITY,
     SUBJECT_TYPES,
     Client,
@@ -75,6 +76,17 @@ def _metadata(command: F) -> F:
                 metavar="ALG",
                 help=f"It signs with this algorithm only: {', '.join(ASYMMETRIC)} with private_key_jwt,"
                 f" {', '.join(HMAC)} with client_secret_jwt.",
+            ),
+            click.option(
+                "--profile",
+                type=click.Choice(PROFILES),
+                help="fapi2: the FAPI 2.0 Security Profile: it authenticates by private_key_jwt, pushes requests, uses"
+                " PKCE and DPoP.",
+            ),
+            click.option(
+                "--dpop-bound-access-tokens/--no-dpop-bound-access-tokens",
+                default=None,
+                help="Whether it gets no tokens but those bound to a key that it proves to have (RFC 9449).",
             ),
             click.option("--jwks", type=JSON_FILE, metavar="FILE", help="Its public keys, a JWK Set in this file."),
             click.option("--jwks-uri", type=TEXT, help="Where it publishes its public keys."),

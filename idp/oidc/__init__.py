@@ -12,8 +12,10 @@ client_authentication.py  none, client_secret_basic, client_secret_post
 client_keys.py            keys of clients, by value or fetched, and what they signed
 signatures.py             JSON Web Signatures from outside: one algorithm, one key
 used_identifiers.py       what may be used once, across all nodes
+dpop.py                   proofs of a key (RFC 9449): right, fresh, used once
 client_endpoint.py        what the servers of clients call: reading, authenticating and refusing them
 access_token.py           access tokens when they come back: opaque or JWT, one statement decides
+protected_resource.py     how access tokens are shown to us: Bearer, or DPoP with a proof
 session_activity.py       /session/activity and /session/status: applications take part in the 30-minute clock
 introspection.py          what a token is worth at this instant
 revocation.py             a client gives a token back

@@ -1,4 +1,4 @@
-"""Access tokens when they come back to our own endpoints (RFC 6750).
+"""Access tokens when they come back to our own endpoints. How they are shown: `protected_resource`.
 
     opaque   256 random bits; the hash of the token is the key of its row
     jwt      RFC 9068; the hash of its `jti` is, once the signature is verified
@@ -17,7 +17,6 @@ from sqlalchemy.orm import joinedload
 
 from idp.accounts.models import Account
 from idp.kernel.clock import Clock
-from idp.kernel.errors import ProtocolError
 from idp.kernel.secrets import hash_secret
 from idp.oidc import offline_access
 from idp.oidc.authorization_code import Revoked
@@ -28,24 +27,8 @@ from idp.sessions import idle
 from idp.sessions.models import Session
 from idp.store.units import UnitsOfWork
 
-
-class BearerError(ProtocolError):
-    """401, 403 or 400 with a `WWW-Authenticate: Bearer` challenge (RFC 6750 3)."""
-
-    def __init__(self, status: int, error: str, description: str) -> None:
-        super().__init__(error, description)
-        self.status = status
-
-    def challenge(self, realm: str) -> str:
-        """The header's value. Without any credentials it names no error (RFC 6750 3.1)."""
-        if not self.error:
-            return f'Bearer realm="{realm}"'
-        return f'Bearer realm="{realm}", error="{self.error}", error_description="{self.description}"'
-
-
 # As `kernel.secrets.random_token` makes them.
 OPAQUE = re.compile(r"[A-Za-z0-9_-]{43}")
-INVALID_TOKEN = (401, "invalid_token", "the access token is unknown, expired or revoked")
 
 
 @dataclass(frozen=True)
@@ -63,25 +46,6 @@ class LiveAccessToken:
     def is_for(self, issuer: str) -> bool:
         """True when this provider is meant by its audience (RFC 8707)."""
         return not self.token.audience or issuer in self.token.audience
-
-
-def bearer_token(authorization: str | None, in_body: str | None, in_query: str | None) -> str:
-    """The one access token of a request. Raises BearerError for none, several, or one in the query (RFC 9700 4.3.2)."""
-    in_header = in_authorization(authorization)
-    if in_query is not None:
-        raise BearerError(400, "invalid_request", "an access token does not belong into the query")
-    if in_header is not None and in_body is not None:
-        raise BearerError(400, "invalid_request", "the access token was sent more than once")
-    token = in_header if in_header is not None else in_body
-    if not token:
-        raise BearerError(401, "", "")
-    return token
-
-
-def in_authorization(authorization: str | None) -> str | None:
-    """What follows `Bearer` in the header; None when another scheme or none is used."""
-    scheme, _, credentials = (authorization or "").partition(" ")
-    return credentials.strip() if scheme.lower() == "bearer" else None
 
 
 def key_of_jwt(jti: str) -> bytes:

@@ -1,7 +1,7 @@
 """Authorization codes: issued once, redeemed once (RFC 6749 4.1.2, RFC 9700 2.1.1 and 4.5).
 
 Redeeming is one UPDATE. Its WHERE holds everything that makes a redemption right, so of a hundred at once one wins, and
-a wrong client, redirect URI or verifier neither redeems the code nor burns it for its owner.
+a wrong client, redirect URI, verifier or key neither redeems the code nor burns it for its owner.
 """
 
 import re
@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from sqlalchemy import ColumnElement, and_, insert, select, update
+from sqlalchemy import ColumnElement, and_, insert, or_, select, update
 from sqlalchemy.orm import Session as Unit
 
 from idp.audit.events import CodeReused
@@ -75,9 +75,17 @@ class AuthorizationCodes:
         return code
 
     def redeem(
-        self, unit: Unit, code: str, client_id: str, redirect_uri: str | None, verifier: str | None
+        self,
+        unit: Unit,
+        code: str,
+        client_id: str,
+        redirect_uri: str | None,
+        verifier: str | None,
+        jkt: str | None = None,
     ) -> Grant | None:
         """The grant behind the code, which is used up from now on; None when it is not for this request.
+
+        `jkt` is the key that the request proves to have; a code that is bound to one needs it (RFC 9449 10).
 
         A code that comes back after its success, presented rightly, was copied: what its first use produced is
         revoked, in this unit of work, which must be committed even though the request is refused.
@@ -85,7 +93,7 @@ class AuthorizationCodes:
         if verifier and not _VERIFIER.fullmatch(verifier):
             return None
         now = self._clock.now()
-        presented = self._presented_rightly(code, client_id, redirect_uri, verifier)
+        presented = self._presented_rightly(code, client_id, redirect_uri, verifier, jkt)
         redeemed = unit.execute(
             update(AuthorizationCode)
             .where(presented, AuthorizationCode.used_at.is_(None), AuthorizationCode.expires_at > now)
@@ -115,7 +123,7 @@ class AuthorizationCodes:
         return None
 
     def _presented_rightly(
-        self, code: str, client_id: str, redirect_uri: str | None, verifier: str | None
+        self, code: str, client_id: str, redirect_uri: str | None, verifier: str | None, jkt: str | None
     ) -> ColumnElement[bool]:
         # A verifier without a challenge and a challenge without a verifier are both wrong (RFC 9700 4.8.2).
         challenge = create_s256_code_challenge(verifier) if verifier else None
@@ -129,6 +137,7 @@ class AuthorizationCodes:
             AuthorizationCode.client_id == client_id,
             AuthorizationCode.redirect_uri == redirect_uri,
             matches_challenge,
+            or_(AuthorizationCode.dpop_jkt.is_(None), AuthorizationCode.dpop_jkt == jkt),
         )
 
 

@@ -37,6 +37,8 @@ class ClientRequest:
     encoded: bytes
     content_type: str | None
     authorization: str | None
+    dpop: str | None = None
+    method: str = "POST"
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,8 @@ class ClientEndpoint:
     def oauth2_request(self, request: ClientRequest, read: Parameters) -> OAuth2Request:
         """The request as Authlib takes it. Raises InvalidRequestError when the client authenticates in two ways."""
         client_authentication.require_one_method(read, request.authorization)
-        headers = {} if request.authorization is None else {"Authorization": request.authorization}
+        sent = {"Authorization": request.authorization, "DPoP": request.dpop}
+        headers = {name: value for name, value in sent.items() if value is not None}
         # Nothing reads the address; Authlib only wants one that is secure. Ours is where the proxy before us says.
         made = OAuth2Request("POST", f"https://{self._name}", headers=headers)
         made.payload = BasicOAuth2Payload({name: value for name, value in read.values.items() if value})

@@ -137,6 +137,11 @@ class Client(Base):
         return OFFLINE_ACCESS in self.scope.split() and self.check_grant_type("refresh_token")
 
     @property
+    def needs_dpop(self) -> bool:
+        """True when it gets no tokens but those bound to a key of its own (RFC 9449 5.2, FAPI 2.0 5.3.2.1)."""
+        return self.dpop_bound_access_tokens or self.profile == "fapi2"
+
+    @property
     def has_home(self) -> bool:
         """True when a person can be led back to the application without a request of its own."""
         return bool(self.client_uri or self.initiate_login_uri)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from idp.kernel.levels import AcrValues
-from idp.oidc import claims, clients, keys
+from idp.oidc import claims, clients, dpop, keys
 from idp.oidc.authorization_request import PROMPT_VALUES, RESPONSE_MODES, RESPONSE_TYPES
 from idp.oidc.client_endpoint import METHODS
 
@@ -36,6 +36,7 @@ def metadata(issuer: str, highest_level: int) -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": [method for method in METHODS if method != "none"],
         "revocation_endpoint_auth_methods_supported": list(METHODS),
         "code_challenge_methods_supported": ["S256"],
+        "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
         "scopes_supported": list(clients.SCOPES),
         "claims_supported": list(dict.fromkeys((*ID_TOKEN_CLAIMS, *claims.SUPPORTED))),
         "acr_values_supported": AcrValues(issuer).supported(highest_level),

@@ -69,7 +69,8 @@ class Introspection:
         """Who it is about by the name that the client knows, whoever asks (OIDC Core 8)."""
         sub = found.client.client_id if found.account is None else self._subjects.of(found.client, found.account)
         aud = resource_indicators.as_claim(found.token.audience, self._issuer)
-        return self._said(found.token, sub, {"token_type": "Bearer", "aud": aud})
+        token_type = "DPoP" if found.token.dpop_jkt else "Bearer"
+        return self._said(found.token, sub, {"token_type": token_type, "aud": aud})
 
     def _said(self, token: AccessToken | RefreshFamily, sub: str, more: Mapping[str, Any]) -> Mapping[str, Any]:
         scope = {"scope": token.scope} if token.scope else {}
@@ -81,6 +82,7 @@ class Introspection:
             "iss": self._issuer,
             "iat": whole_seconds(token.issued_at),
             "exp": whole_seconds(token.expires_at),
+            **({"cnf": {"jkt": token.dpop_jkt}} if token.dpop_jkt else {}),
             **more,
         }
 

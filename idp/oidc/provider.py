@@ -3,6 +3,7 @@
     respond(request) -> ClientResponse
         parameters   single-valued, decoded strictly            (client_endpoint)
         client       one method, the registered one             (client_endpoint)
+        proof        of the key that tokens are bound to        (dpop)
         grant        authorization_code, refresh_token,
                      client_credentials                         (Authlib's dispatch, our transactions)
         tokens       written with the consequence, signed after (token_issuer)
@@ -33,6 +34,8 @@ from idp.oidc import clients, resource_indicators
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
 from idp.oidc.clients import OFFLINE_ACCESS, Client
+from idp.oidc.discovery import PATHS
+from idp.oidc.dpop import Proof, Proofs
 from idp.oidc.refresh_token import Refreshed, RefreshTokens
 from idp.oidc.token_issuer import Issued, TokenIssuer
 from idp.sessions.lifecycle import Sessions
@@ -62,9 +65,10 @@ class Provider:
         refresh_tokens: RefreshTokens,
         token_issuer: TokenIssuer,
         sessions: Sessions,
+        proofs: Proofs,
     ) -> None:
         self.units, self.trail, self.codes, self.refresh_tokens = units, trail, codes, refresh_tokens
-        self.token_issuer, self.sessions = token_issuer, sessions
+        self.token_issuer, self.sessions, self.proofs = token_issuer, sessions, proofs
         self.endpoint = ClientEndpoint("token", units, trail, KNOWN_PARAMETERS, records_strangers=True)
         self._server = _Server(self)
 
@@ -123,7 +127,9 @@ class _Server(AuthorizationServer):  # type: ignore[misc]
 
 
 class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
-    """What all grants share: the client first, then everything else."""
+    """What all grants share: the client first, then its proof, then everything else."""
+
+    proof: Proof | None = None
 
     @property
     def provider(self) -> Provider:
@@ -135,6 +141,13 @@ class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         self.request.client = client
         if not client.check_grant_type(self.GRANT_TYPE):
             raise UnauthorizedClientError("the client is not registered for this grant_type")
+        presented = self.request.headers.get("DPoP")
+        self.proof = self.provider.proofs.of_client(client, presented, PATHS["token_endpoint"])
+
+    @property
+    def jkt(self) -> str | None:
+        """The key that this request proves to have."""
+        return None if self.proof is None else self.proof.jkt
 
     def audience(self, granted: Sequence[str]) -> list[str]:
         """Whom the access token is for, of those that were granted. Raises InvalidTarget."""
@@ -147,7 +160,7 @@ class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         access_token = token_issuer.access_token(client, issued)
         answer: dict[str, Any] = {
             "access_token": access_token,
-            "token_type": "Bearer",
+            "token_type": "Bearer" if issued.dpop_jkt is None else "DPoP",
             "expires_in": issued.expires_in_seconds,
         }
         if issued.scope:
@@ -158,7 +171,10 @@ class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             answer["refresh_token"] = issued.refresh_token
         return answer
 
-    def record_issue(self, unit: Unit, issued: Issued) -> None:
+    def conclude(self, unit: Unit, issued: Issued) -> None:
+        """The proof is used up by this, and the issue is recorded. Raises InvalidDpopProof when it was before."""
+        if self.proof is not None:
+            self.provider.proofs.use(unit, self.proof)
         self.provider.trail.record(
             unit,
             TokensIssued(
@@ -183,7 +199,7 @@ class _AuthorizationCodeGrant(_Grant):
             raise InvalidRequestError("code is missing")
         with self.provider.units.writing() as unit:
             grant = self.provider.codes.redeem(
-                unit, code, client.client_id, data.get("redirect_uri"), data.get("code_verifier")
+                unit, code, client.client_id, data.get("redirect_uri"), data.get("code_verifier"), self.jkt
             )
             if grant and not client.may_have_offline_access:
                 # It was taken from the client since the person was asked.
@@ -191,11 +207,10 @@ class _AuthorizationCodeGrant(_Grant):
                 grant = replace(grant, scope=" ".join(kept))
             issued = None
             if grant:
-                issued = self.provider.token_issuer.issue(
-                    unit, client, grant, None, starts_family=True, audience=self.audience(grant.resources)
-                )
+                audience = self.audience(grant.resources)
+                issued = self.provider.token_issuer.issue(unit, client, grant, None, True, audience, self.jkt)
             if issued:
-                self.record_issue(unit, issued)
+                self.conclude(unit, issued)
         if not issued:
             raise InvalidGrantError("the code is not valid for this request, was used before, or its session is over")
         return self.answer(issued)
@@ -213,7 +228,7 @@ class _RefreshTokenGrant(_Grant):
             raise InvalidRequestError("refresh_token is missing")
         scope = (data.get("scope") or "").split()
         with self.provider.units.writing() as unit:
-            used = self.provider.refresh_tokens.use(unit, token, client.client_id, rotates=client.is_public)
+            used = self.provider.refresh_tokens.use(unit, token, client.client_id, client.is_public, self.jkt)
             issued = None
             if used:
                 if not set(scope) <= set(used.grant.scope.split()):
@@ -223,7 +238,7 @@ class _RefreshTokenGrant(_Grant):
                 if issued is None:
                     # Raised inside the unit of work: a refresh token that yields nothing is not used up.
                     raise InvalidGrantError(NOT_VALID)
-                self.record_issue(unit, issued)
+                self.conclude(unit, issued)
         if not issued:
             raise InvalidGrantError(NOT_VALID)
         return self.answer(issued)
@@ -231,11 +246,11 @@ class _RefreshTokenGrant(_Grant):
     def _issued(self, unit: Unit, client: Client, used: Refreshed, scope: str) -> Issued | None:
         audience = self.audience(used.grant.resources)
         if used.grant.session_id is None:
-            return self.provider.token_issuer.issue_offline(unit, client, used, scope, audience)
+            return self.provider.token_issuer.issue_offline(unit, client, used, scope, audience, self.jkt)
         if client.session_activity == "token_refresh":
             self.provider.sessions.touch_by_refresh(unit, used.grant.session_id, client.client_id)
         grant = replace(used.grant, scope=scope)
-        return self.provider.token_issuer.issue(unit, client, grant, used.refresh_token, False, audience)
+        return self.provider.token_issuer.issue(unit, client, grant, used.refresh_token, False, audience, self.jkt)
 
 
 class _ClientCredentialsGrant(_Grant):
@@ -255,8 +270,7 @@ class _ClientCredentialsGrant(_Grant):
             raise InvalidScopeError("scope is wider than what the client may have for itself")
         audience = self.audience(client.resources)
         with self.provider.units.writing() as unit:
-            issued = self.provider.token_issuer.issue_to_client(
-                unit, client, " ".join(scope or client.own_scope), audience
-            )
-            self.record_issue(unit, issued)
+            own = " ".join(scope or client.own_scope)
+            issued = self.provider.token_issuer.issue_to_client(unit, client, own, audience, self.jkt)
+            self.conclude(unit, issued)
         return self.answer(issued)

@@ -8,10 +8,14 @@ whose answer was lost gets the very same successor again for 30 seconds, so no f
 later use of an old generation means that somebody copied it, and ends the family.
 
 A family lives in a session and dies with it. Without one it is of offline access (see `offline_access`).
+
+The family of a public client that proves to have a key is bound to it (RFC 9449 5): for whoever shows no proof of that
+key there is no such family, so that a copied token neither yields anything nor ends it for its owner.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import and_, insert, or_, select, update
 from sqlalchemy.orm import Session as Unit
@@ -51,8 +55,13 @@ class RefreshTokens:
     def __init__(self, clock: Clock, trail: Trail, keys: DerivedKeys, grace: timedelta) -> None:
         self._clock, self._trail, self._keys, self._grace = clock, trail, keys, grace
 
-    def start(self, unit: Unit, grant: Grant, expires_at: datetime, is_offline: bool = False) -> str:
-        """The first refresh token of a new family: in the grant's session, or of offline access in none."""
+    def start(
+        self, unit: Unit, grant: Grant, expires_at: datetime, jkt: str | None = None, is_offline: bool = False
+    ) -> str:
+        """The first refresh token of a new family, which is bound to the key with this thumbprint.
+
+        It is in the grant's session, or of offline access and in none.
+        """
         handle = random_identifier()
         unit.execute(
             insert(RefreshFamily).values(
@@ -68,6 +77,7 @@ class RefreshTokens:
                 amr=grant.amr,
                 auth_time=grant.auth_time,
                 resources=grant.resources,
+                dpop_jkt=jkt,
                 generation=0,
                 issued_at=self._clock.now(),
                 expires_at=expires_at,
@@ -75,8 +85,10 @@ class RefreshTokens:
         )
         return self._token(handle, 0)
 
-    def use(self, unit: Unit, token: str, client_id: str, rotates: bool) -> Refreshed | None:
-        """The grant and the next refresh token; None when this token is not good (any more) for this client.
+    def use(self, unit: Unit, token: str, client_id: str, rotates: bool, jkt: str | None = None) -> Refreshed | None:
+        """The grant and the next refresh token; None when this token is not good (any more) for this client and key.
+
+        A family that rotates is bound to the key from its first use with one.
 
         A superseded token ends its family and raises the alarm, in this unit of work, which must be committed even
         though the request is refused.
@@ -97,9 +109,12 @@ class RefreshTokens:
             family.client_id == client_id,
             family.revoked_at.is_(None),
             family.expires_at > now,
+            or_(family.dpop_jkt.is_(None), family.dpop_jkt == jkt),
             or_(family.session_id.is_not(None), offline_access.holds(family)),
         )
-        values = {"generation": generation + 1, "rotated_at": now} if rotates else {"rotated_at": now}
+        values: dict[str, Any] = {"rotated_at": now}
+        if rotates:
+            values |= {"generation": generation + 1, "dpop_jkt": jkt}
         used = unit.execute(
             update(family)
             .where(*mine, family.generation == generation)

@@ -19,10 +19,11 @@ from sqlalchemy.orm import Session as Unit
 
 from idp.audit.trail import Trail
 from idp.kernel.clock import Clock, whole_seconds
-from idp.oidc.access_token import INVALID_TOKEN, AccessTokens, BearerError, in_authorization
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
 from idp.oidc.clients import Client
+from idp.oidc.discovery import PATHS
 from idp.oidc.parameters import Parameters
+from idp.oidc.protected_resource import InvalidToken, ProtectedResources, ResourceRequest, in_authorization
 from idp.sessions import idle
 from idp.sessions.lifecycle import Sessions
 from idp.sessions.models import Session
@@ -45,15 +46,21 @@ class SessionActivity:
     """Answers both endpoints."""
 
     def __init__(
-        self, units: UnitsOfWork, clock: Clock, trail: Trail, sessions: Sessions, access_tokens: AccessTokens
+        self,
+        units: UnitsOfWork,
+        clock: Clock,
+        trail: Trail,
+        sessions: Sessions,
+        protected_resources: ProtectedResources,
     ) -> None:
-        self._units, self._clock, self._sessions, self._access_tokens = units, clock, sessions, access_tokens
+        self._units, self._clock, self._sessions = units, clock, sessions
+        self._protected_resources = protected_resources
         self._endpoint = ClientEndpoint("session", units, trail, ("sid", "last_activity_at"))
 
     def status(self, request: ClientRequest) -> ClientResponse:
-        """The deadline of the session, which is not moved. Raises BearerError for an access token that is not good."""
+        """The deadline of the session, which is not moved. Raises AccessTokenError for a token that is not good."""
         try:
-            caller = self._caller(request, self._endpoint.read(request))
+            caller = self._caller(request, self._endpoint.read(request), PATHS["session_status_endpoint"])
         except OAuth2Error as error:
             return self._endpoint.refused(error)
         with self._units.reading() as unit:
@@ -63,12 +70,12 @@ class SessionActivity:
         """The deadline, moved to the reported moment's if that is later. Nothing revives a session that is over.
 
         `last_activity_at` (NumericDate, decimals allowed) is when the person last did something; now, if it is left
-        out. Raises BearerError for an access token that is not good.
+        out. Raises AccessTokenError for an access token that is not good.
         """
         client_id = None
         try:
             read = self._endpoint.read(request)
-            caller = self._caller(request, read)
+            caller = self._caller(request, read, PATHS["session_activity_endpoint"])
             client_id = caller.client.client_id
             if caller.client.session_activity != "reported":
                 raise UnauthorizedClientError("the client is not registered with session_activity reported")
@@ -85,19 +92,20 @@ class SessionActivity:
                 unit.refresh(session)
             return self._answer(session)
 
-    def _caller(self, request: ClientRequest, read: Parameters) -> _Caller:
-        token, sid = in_authorization(request.authorization), read.get("sid")
-        if token is None:
+    def _caller(self, request: ClientRequest, read: Parameters, path: str) -> _Caller:
+        shown, sid = in_authorization(request.authorization), read.get("sid")
+        if shown is None:
             client = self._endpoint.confidential_client(request, read)
             if sid is None:
                 raise InvalidRequestError("sid is missing")
             return _Caller(client, sid)
         if {"client_id", "client_secret", "client_assertion"} & set(read.values):
             raise InvalidRequestError("either the client authenticates, or it sends an access token")
-        found = self._access_tokens.find_for_us(token)
+        asked = ResourceRequest(request.method, path, request.authorization, request.dpop)
+        found = self._protected_resources.admit(asked)
         # A token of the client alone, or of offline access, speaks of no session.
-        if found is None or found.session is None or sid not in (None, found.session.sid):
-            raise BearerError(*INVALID_TOKEN)
+        if found.session is None or sid not in (None, found.session.sid):
+            raise InvalidToken(scheme=shown.scheme)
         return _Caller(found.client, found.session.sid)
 
     def _session(self, unit: Unit, caller: _Caller) -> Session | None:

@@ -65,6 +65,7 @@ class Issued:
     issued_at: datetime
     expires_in_seconds: int
     audience: list[str]
+    dpop_jkt: str | None = None
     refresh_token: str | None = None
     person: AboutPerson | None = None
 
@@ -94,8 +95,12 @@ class TokenIssuer:
         refresh_token: str | None,
         starts_family: bool,
         audience: list[str],
+        dpop_jkt: str | None = None,
     ) -> Issued | None:
         """Tokens for the grant exist; None when nobody may have them any more. `audience`: see `resource_indicators`.
+
+        With `dpop_jkt` the access token is bound to that key, and so is a new family of refresh tokens of a public
+        client; those of a confidential one are bound by its authentication (RFC 9449 5).
 
         That is so when the session is over, or will be within a second; when the account is blocked; and when the
         session, or what the grant was given for, does not reach the client's own minimum level.
@@ -109,16 +114,25 @@ class TokenIssuer:
         if left < 1 or min(session.level, grant.level) < (client.minimum_acr or 0):
             return None
         lifetime = min(self._lifetimes.access_token, timedelta(seconds=left))
-        issued = self._insert(unit, client, grant.grant_id, grant.scope, now, lifetime, audience, grant, session)
+        issued = self._insert(
+            unit, client, grant.grant_id, grant.scope, now, lifetime, audience, dpop_jkt, grant, session
+        )
         self._sessions.join(unit, session.id, client.client_id)
         if starts_family and refresh_token is None and client.check_grant_type("refresh_token"):
             is_offline = OFFLINE_ACCESS in grant.scope.split()
             ends_at = now + self._lifetimes.offline if is_offline else session.absolute_ends_at
-            refresh_token = self._refresh_tokens.start(unit, grant, ends_at, is_offline)
+            bound_to = dpop_jkt if client.is_public else None
+            refresh_token = self._refresh_tokens.start(unit, grant, ends_at, bound_to, is_offline)
         return replace(issued, refresh_token=refresh_token, person=AboutPerson(grant, account, session.sid))
 
     def issue_offline(
-        self, unit: Unit, client: Client, used: Refreshed, scope: str, audience: list[str]
+        self,
+        unit: Unit,
+        client: Client,
+        used: Refreshed,
+        scope: str,
+        audience: list[str],
+        dpop_jkt: str | None = None,
     ) -> Issued | None:
         """Tokens for a person who need not be signed in exist: in no session, and touching none (OIDC Core 11).
 
@@ -134,13 +148,15 @@ class TokenIssuer:
         account = unit.scalars(select(Account).where(Account.id == grant.account_id)).one()
         lifetime = min(self._lifetimes.access_token, timedelta(seconds=left))
         grant = replace(grant, scope=scope)
-        issued = self._insert(unit, client, grant.grant_id, scope, now, lifetime, audience, grant)
+        issued = self._insert(unit, client, grant.grant_id, scope, now, lifetime, audience, dpop_jkt, grant)
         return replace(issued, refresh_token=used.refresh_token, person=AboutPerson(grant, account, None))
 
-    def issue_to_client(self, unit: Unit, client: Client, scope: str, audience: list[str]) -> Issued:
+    def issue_to_client(
+        self, unit: Unit, client: Client, scope: str, audience: list[str], dpop_jkt: str | None = None
+    ) -> Issued:
         """An access token exists that speaks for the client alone (RFC 6749 4.4.3). It touches no session."""
         grant_id, now = random_identifier(), self._clock.now()
-        return self._insert(unit, client, grant_id, scope, now, self._lifetimes.access_token, audience)
+        return self._insert(unit, client, grant_id, scope, now, self._lifetimes.access_token, audience, dpop_jkt)
 
     def _insert(
         self,
@@ -151,6 +167,7 @@ class TokenIssuer:
         now: datetime,
         lifetime: timedelta,
         audience: list[str],
+        dpop_jkt: str | None,
         grant: Grant | None = None,
         session: Session | None = None,
     ) -> Issued:
@@ -165,11 +182,12 @@ class TokenIssuer:
                 scope=scope,
                 claims=grant.claims if grant else {},
                 audience=audience,
+                dpop_jkt=dpop_jkt,
                 issued_at=now,
                 expires_at=now + lifetime,
             )
         )
-        return Issued(secret, grant_id, scope, now, lifetime // timedelta(seconds=1), audience)
+        return Issued(secret, grant_id, scope, now, lifetime // timedelta(seconds=1), audience, dpop_jkt)
 
     def access_token(self, client: Client, issued: Issued) -> str:
         """The access token itself, as the client is registered: opaque, or a signed JWT (RFC 9068 2.2).
@@ -191,6 +209,8 @@ class TokenIssuer:
         }
         if issued.scope:
             payload["scope"] = issued.scope
+        if issued.dpop_jkt is not None:
+            payload["cnf"] = {"jkt": issued.dpop_jkt}
         if issued.person is not None:
             payload |= {
                 "sub": self._subjects.of(client, issued.person.account),

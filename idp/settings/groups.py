@@ -132,6 +132,10 @@ class TokenSettings(Group):
         le=366 * DAYS,
         description="Access of an application without a session (offline_access) ends after this.",
     )
+    dpop_nonce: Annotated[Literal["off", "on"], BeforeValidator(lower)] = Field(
+        default="off",
+        description="Whether a DPoP proof must carry a nonce of ours, so that none is made in advance (RFC 9449 8).",
+    )
 
 
 class SecondFactorSettings(Group):

@@ -15,6 +15,7 @@ appearance.py     the frame of an organisation's pages; its stylesheet and logo
 theme.py          one brand colour becomes colours that everybody can read
 headers.py        security headers, the content security policy
 cors.py           which endpoints scripts of other origins may call
+dpop.py           the nonce for the next proof
 device.py         what a browser says it is
 request_log.py    the code of each request, and its line in the log
 use_cases.py      what the views call; `wiring` provides it

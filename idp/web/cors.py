@@ -35,10 +35,10 @@ def set_cors(response: Response) -> Response:
         return response
     headers = response.headers
     headers["Access-Control-Allow-Origin"] = asking
-    headers["Access-Control-Expose-Headers"] = "WWW-Authenticate, Retry-After, X-Request-Id"
+    headers["Access-Control-Expose-Headers"] = "WWW-Authenticate, DPoP-Nonce, Retry-After, X-Request-Id"
     if request.method == "OPTIONS":
         headers["Access-Control-Allow-Methods"] = ", ".join(sorted(response.allow))
-        headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type"
+        headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, DPoP"
         headers["Access-Control-Max-Age"] = str(int(PREFLIGHT_LASTS.total_seconds()))
     return response
 

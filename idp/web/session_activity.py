@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 from flask import Response
 
-from idp.oidc.access_token import BearerError
 from idp.oidc.client_endpoint import ClientRequest, ClientResponse
+from idp.oidc.protected_resource import AccessTokenError
 from idp.web.client_requests import answered, challenged, client_request
 from idp.web.use_cases import use_cases
 
@@ -23,5 +23,5 @@ def status() -> Response:
 def _respond(use_case: Callable[[ClientRequest], ClientResponse]) -> Response:
     try:
         return answered(use_case(client_request()))
-    except BearerError as error:
+    except AccessTokenError as error:
         return challenged(error, "session")

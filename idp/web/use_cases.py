@@ -8,6 +8,7 @@ from idp.audit.trail import Trail
 from idp.kernel.clock import Clock
 from idp.kernel.envelope import Envelope
 from idp.kernel.secrets import DerivedKeys
+from idp.oidc.dpop import Proofs
 from idp.oidc.introspection import Introspection
 from idp.oidc.keys import Keys
 from idp.oidc.provider import Provider
@@ -38,6 +39,8 @@ class UseCases(Protocol):
     def envelope(self) -> Envelope: ...
     @property
     def keys(self) -> Keys: ...
+    @property
+    def proofs(self) -> Proofs: ...
     @property
     def provider(self) -> Provider: ...
     @property

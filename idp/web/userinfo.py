@@ -2,8 +2,8 @@
 
 from flask import Response, jsonify, request
 
-from idp.oidc import parameters
-from idp.oidc.access_token import BearerError, bearer_token
+from idp.oidc import discovery, parameters
+from idp.oidc.protected_resource import AccessTokenError, ResourceRequest
 from idp.web.client_requests import challenged
 from idp.web.use_cases import use_cases
 
@@ -11,9 +11,16 @@ from idp.web.use_cases import use_cases
 def userinfo() -> Response:
     """The claims of the token's person, or a challenge that says why not."""
     try:
-        token = bearer_token(request.headers.get("Authorization"), _in_body(), request.args.get("access_token"))
-        claims = use_cases().userinfo.respond(token)
-    except BearerError as error:
+        asked = ResourceRequest(
+            request.method,
+            discovery.PATHS["userinfo_endpoint"],
+            request.headers.get("Authorization"),
+            request.headers.get("DPoP"),
+            _in_body(),
+            request.args.get("access_token"),
+        )
+        claims = use_cases().userinfo.respond(asked)
+    except AccessTokenError as error:
         return challenged(error, "userinfo")
     response: Response = jsonify(claims)
     return response
@@ -25,7 +32,7 @@ def _in_body() -> str | None:
     try:
         body = parameters.parse(request.get_data(cache=False))
     except parameters.Unreadable as error:
-        raise BearerError(400, "invalid_request", "the body cannot be read") from error
+        raise AccessTokenError(400, "invalid_request", "the body cannot be read") from error
     if body.is_unusable("access_token"):
-        raise BearerError(400, "invalid_request", "the access token was sent more than once or is too long")
+        raise AccessTokenError(400, "invalid_request", "the access token was sent more than once or is too long")
     return body.get("access_token")

@@ -48,11 +48,11 @@ def test_origin_of_a_browser_application_may_send_and_read_errors_too(
     before = preflight(provider, path, origin)
     assert before.status_code == 200 and allowed(before) == origin
     assert "POST" in before.headers["Access-Control-Allow-Methods"].split(", ")
-    assert {"Authorization", "Content-Type"} <= set(before.headers["Access-Control-Allow-Headers"].split(", "))
+    assert {"Authorization", "Content-Type", "DPoP"} <= set(before.headers["Access-Control-Allow-Headers"].split(", "))
     assert int(before.headers["Access-Control-Max-Age"]) <= 600
     response = send(provider, "POST", path, origin)
     assert response.status_code in (400, 401) and allowed(response) == origin
-    assert "WWW-Authenticate" in response.headers["Access-Control-Expose-Headers"].split(", ")
+    assert {"WWW-Authenticate", "DPoP-Nonce"} <= set(response.headers["Access-Control-Expose-Headers"].split(", "))
 
 
 @pytest.mark.parametrize("path", FOR_BROWSERS)

@@ -14,7 +14,8 @@ from idp.kernel.levels import AcrValues
 from idp.oidc import discovery
 from idp.oidc.clients import SCOPES
 from tests.conftest import ISSUER
-from tests.oidc.journeys import Answer, Browser, Provider, RelyingParty, body, error, form_encoded
+from tests.oidc.journeys import Answer, Browser, Provider, RelyingParty, basic, body, error, form_encoded
+from tests.proofs import ProofKey
 from tests.web.reading import Page
 
 # What the application says is compared with this below; here it only gives the tests their parameters.
@@ -89,6 +90,12 @@ def test_endpoint_for_programs_answers_a_wrong_method_in_json(
     assert response.headers["Allow"]
 
 
+def token_type_with_proof(party: RelyingParty, key: ProofKey) -> str:
+    proof = key.proof("POST", party.provider.issuer + "/token", party.provider.clock.now())
+    headers = {"Authorization": basic(party.client_id, party.secret), "DPoP": proof}
+    return str(body(party.token(party.code_request(party.code()), headers))["token_type"])
+
+
 # Each advertised value sees success
 
 
@@ -136,6 +143,11 @@ def test_client_authentication_works(provider: Provider, value: str) -> None:
     kind = "browser" if value == "none" else "web"
     party = provider.client(token_endpoint_auth_method=value, application_type=kind)
     assert body(party.refresh(party.signed_in()["refresh_token"]))
+
+
+@_each("dpop_signing_alg_values_supported")
+def test_proof_by_the_algorithm_works(provider: Provider, party: RelyingParty, value: str) -> None:
+    assert token_type_with_proof(party, ProofKey(value)) == "DPoP"
 
 
 @_each("code_challenge_methods_supported")
@@ -271,6 +283,19 @@ def test_client_authentication_that_is_not_advertised_is_refused(
         "client_assertion": "e30.e30.e30",
     }
     assert error(provider.post("/token", form_encoded(shown)), 401) == "invalid_client"
+
+
+@pytest.mark.parametrize("value", ["none", "HS256", "RS384", "PS512", "ES384", "ES256K", "Ed448"])
+def test_proof_by_an_algorithm_that_is_not_advertised_is_refused(
+    metadata: dict[str, Any], party: RelyingParty, value: str
+) -> None:
+    assert value not in metadata["dpop_signing_alg_values_supported"]
+    key = ProofKey()
+    proof = key.signed(
+        key.header(alg=value), key.claims("POST", metadata["token_endpoint"], party.provider.clock.now())
+    )
+    headers = {"Authorization": basic(party.client_id, party.secret), "DPoP": proof}
+    assert error(party.token(party.code_request(party.code()), headers)) == "invalid_dpop_proof"
 
 
 @pytest.mark.parametrize("value", ["plain", "S512"])

@@ -10,10 +10,13 @@ from urllib.parse import quote_from_bytes, urlsplit
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
+from idp.oidc.models import UsedIdentifier
 from tests.conftest import is_long
 from tests.oidc.journeys import VERIFIER, Answer, Provider, RelyingParty, basic, challenge_of, was_sent
+from tests.proofs import ProofKey, b64
 
 SETTINGS = settings(
     max_examples=2000 if is_long() else 60,
@@ -196,7 +199,7 @@ def test_request_of_a_client_about_its_tokens_and_sessions(
 
 
 @SETTINGS
-@given(authorization=VALUE, scheme=st.sampled_from([b"Basic ", b"Bearer ", b"", b"basic\t"]), content=VALUE)
+@given(authorization=VALUE, scheme=st.sampled_from([b"Basic ", b"Bearer ", b"DPoP ", b"", b"basic\t"]), content=VALUE)
 def test_authorization_header(provider: Provider, authorization: bytes, scheme: bytes, content: bytes) -> None:
     value = (scheme + authorization).replace(b"\r", b"").replace(b"\n", b"").decode("latin-1")
     token = provider.post("/token", b"grant_type=refresh_token&refresh_token=" + content, {"Authorization": value})
@@ -204,6 +207,45 @@ def test_authorization_header(provider: Provider, authorization: bytes, scheme: 
     for response in (token, userinfo):
         _is_json(response)
         assert response.status_code in (400, 401)
+
+
+KEY = ProofKey()
+PARTS = st.one_of(VALUE, st.sampled_from([json.dumps(KEY.header()).encode(), b"{}", b"[]", b"5", b'"\\ud800"']))
+
+
+@pytest.fixture(scope="module")
+def bound(provider: Provider) -> tuple[RelyingParty, str]:
+    """A client, and an access token of it that is bound to the key."""
+    party = provider.client()
+    proof = KEY.proof("POST", f"{provider.issuer}/token", provider.clock.now())
+    headers = {"Authorization": basic(party.client_id, party.secret), "DPoP": proof}
+    tokens = party.token(party.code_request(party.code()), headers).get_json()
+    return party, tokens["access_token"]
+
+
+@SETTINGS
+@given(parts=st.lists(PARTS, max_size=4), encoded=st.booleans(), signs=st.booleans())
+def test_proof_of_a_key(
+    provider: Provider, bound: tuple[RelyingParty, str], parts: list[bytes], encoded: bool, signs: bool
+) -> None:
+    party, token = bound
+    written = [b64(part).encode() if encoded else part for part in parts]
+    if signs and len(written) == 2:
+        written.append(b64(KEY.signature(b".".join(written))).encode())
+    proof = b".".join(written).replace(b"\r", b"").replace(b"\n", b"").decode("latin-1")
+    before = _used(provider)
+    headers = {"Authorization": basic(party.client_id, party.secret), "DPoP": proof}
+    refused = party.token({"grant_type": "refresh_token", "refresh_token": "a.0.b"}, headers)
+    for response in (refused, provider.get("/userinfo", {"Authorization": f"DPoP {token}", "DPoP": proof})):
+        _is_json(response)
+        assert response.status_code in (400, 401)
+        assert response.get_json()["error"] == "invalid_dpop_proof"
+    assert _used(provider) == before
+
+
+def _used(provider: Provider) -> int:
+    with provider.writing() as unit:
+        return unit.scalar(select(func.count()).select_from(UsedIdentifier)) or 0
 
 
 @SETTINGS

@@ -76,7 +76,7 @@ def test_body_of_another_type_shows_no_token(provider: Provider, token: str, con
     assert _challenge(response, 401) == ""
 
 
-@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic dTpw", "DPoP token", "Bearertoken"])
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic dTpw", "DPoPtoken", "Bearertoken"])
 def test_no_token_is_a_challenge_without_an_error(provider: Provider, header: str | None) -> None:
     headers = {} if header is None else {"Authorization": header}
     assert _challenge(provider.get("/userinfo", headers), 401) == ""
