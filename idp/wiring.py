@@ -13,6 +13,7 @@ from idp.accounts.passwords import Passwords
 from idp.admin.accounts import Accounts
 from idp.admin.clients import Clients
 from idp.admin.logos import Logos
+from idp.admin.offline_access import OfflineAccess
 from idp.admin.organizations import Organizations
 from idp.admin.service_desk import ResetTimes, ServiceDesk
 from idp.admin.sessions import SessionAdministration
@@ -45,6 +46,7 @@ from idp.oidc.request_intake import RequestIntake
 from idp.oidc.request_object import RequestObjects
 from idp.oidc.revocation import Revocation
 from idp.oidc.session_activity import SessionActivity
+from idp.oidc.subjects import Subjects
 from idp.oidc.token_issuer import TokenIssuer, TokenLifetimes
 from idp.oidc.userinfo import Userinfo
 from idp.sessions.lifecycle import Sessions
@@ -93,6 +95,7 @@ class Services:
     accounts: Accounts
     service_desk: ServiceDesk
     session_administration: SessionAdministration
+    offline_access: OfflineAccess
     figures: Figures
     correspondence: Correspondence
     clients: Clients
@@ -115,13 +118,16 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     keys, client_keys = Keys(units, envelope, clock), ClientKeys(egress)
     assertions = ClientAssertions(units, clock, envelope, client_keys, settings.issuer)
     figures = Figures()
-    sessions = Sessions(
-        clock, trail, settings.session.idle_timeout, settings.session.absolute_timeout, (LogoutNotices(), figures)
-    )
+    oldest_key = [settings.secret_key, *settings.previous_secret_keys][-1].get_secret_value()
+    subjects = Subjects(derived_keys if oldest_key == secret_key else DerivedKeys(oldest_key))
+    listeners = (LogoutNotices(subjects), figures)
+    sessions = Sessions(clock, trail, settings.session.idle_timeout, settings.session.absolute_timeout, listeners)
     codes = AuthorizationCodes(clock, trail, settings.tokens.authorization_code_lifetime)
     refresh_tokens = RefreshTokens(clock, trail, derived_keys, settings.tokens.refresh_rotation_grace)
-    lifetimes = TokenLifetimes(settings.tokens.access_token_lifetime, settings.tokens.id_token_lifetime)
-    token_issuer = TokenIssuer(clock, keys, sessions, refresh_tokens, settings.issuer, lifetimes)
+    lifetimes = TokenLifetimes(
+        settings.tokens.access_token_lifetime, settings.tokens.id_token_lifetime, settings.tokens.offline_lifetime
+    )
+    token_issuer = TokenIssuer(clock, keys, sessions, refresh_tokens, subjects, settings.issuer, lifetimes)
     proofs = Proofs(clock, derived_keys, settings.issuer, settings.tokens.dpop_nonce == "on")
     provider = Provider(units, trail, assertions, codes, refresh_tokens, token_issuer, sessions, proofs)
     access_tokens = AccessTokens(units, clock, keys, settings.issuer)
@@ -141,7 +147,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     identification = Identification(units, passwords, password_attempts, devices, failures)
     limits = Limits(sign_in.interaction_idle_timeout, sign_in.request_lifetime, sign_in.enrolment_reauthentication)
     factors = second_factors(Tools(derived_keys, post, _mail_code_limits(settings)))
-    flow = Flow(units, clock, trail, sessions, codes, devices, factors, settings.issuer, limits)
+    flow = Flow(units, clock, trail, sessions, codes, devices, factors, subjects, settings.issuer, limits)
     answers = Answers(
         Answering(flow, units, clock, trail),
         identification,
@@ -176,11 +182,11 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
             units, clock, trail, assertions, request_intake, settings.tokens.pushed_request_lifetime
         ),
         introspection=Introspection(
-            units, clock, trail, assertions, access_tokens, refresh_tokens, keys, settings.issuer
+            units, clock, trail, assertions, access_tokens, refresh_tokens, keys, subjects, settings.issuer
         ),
         revocation=Revocation(units, trail, assertions, access_tokens, refresh_tokens),
         session_activity=SessionActivity(units, clock, trail, assertions, sessions, protected_resources),
-        userinfo=Userinfo(units, protected_resources, keys, settings.issuer),
+        userinfo=Userinfo(protected_resources, subjects, keys, settings.issuer),
         flow=flow,
         answers=answers,
         simulation=Simulation(units, factors),
@@ -211,6 +217,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         ),
         figures=figures,
         session_administration=SessionAdministration(units, clock, trail, sessions),
+        offline_access=OfflineAccess(units, clock, trail),
         correspondence=correspondence,
         clients=Clients(units, clock, trail, envelope),
         signing_keys=SigningKeys(

@@ -142,4 +142,4 @@ class Factories:
         client = Client(**{**given, **values})
         with self._app.app_context(), self._services.units.writing() as unit:
             unit.add(client)
-        return SomeClient(client_id, secret, client.redirect_uris[0])
+        return SomeClient(client_id, secret, client.redirect_uris[0] if client.redirect_uris else "")

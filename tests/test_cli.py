@@ -348,6 +348,25 @@ def test_refresh_tokens_make_refreshes_count_as_activity(installation: Installat
     assert added["session_activity"] == "token_refresh"
 
 
+def test_client_of_its_own_needs_no_redirect_uri_and_grants_come_and_go_one_by_one(installation: Installation) -> None:
+    options = ["Nachttaken", "--id", "nacht", "--no-sign-in", "--client-credentials", "--scope", "reports:read"]
+    added = installation.done("client", "add", *options)
+    assert (added["grant_types"], added["redirect_uris"]) == (["client_credentials"], [])
+    assert "needs a redirect URI" in installation.refused("client", "add", "Atosi")
+    server = installation.done(
+        "client", "add", "Salaris", "--no-sign-in", "--resource", "urn:x:a", "--resource", "urn:x:b"
+    )
+    assert (server["grant_types"], server["resources"]) == ([], ["urn:x:a", "urn:x:b"])
+    installation.done("client", "add", "Atosi", "--redirect-uri", CALLBACK, "--id", "atosi", "--refresh-tokens")
+    assert installation.done("client", "set", "atosi", "--client-credentials")["grant_types"] == [
+        "authorization_code",
+        "refresh_token",
+        "client_credentials",
+    ]
+    options = ["atosi", "--no-client-credentials", "--no-refresh-tokens", "--session-activity", "none"]
+    assert installation.done("client", "set", *options)["grant_types"] == ["authorization_code"]
+
+
 def test_client_is_changed_and_an_empty_text_takes_an_address_away(installation: Installation) -> None:
     installation.done("client", "add", "Atosi", "--redirect-uri", CALLBACK, "--id", "atosi", "--client-uri", CALLBACK)
     notices = CALLBACK.replace("callback", "backchannel-logout")

@@ -6,6 +6,7 @@
     accounts.py        Accounts: add, set, set a password, block, unblock, list, show
     service_desk.py    ServiceDesk: reset and undo, lift a wait, extend, show
     sessions.py        SessionAdministration: list, show with its receipts, end one or all of an account
+    offline_access.py  OfflineAccess: list, end
     extensions.py      when somebody may be given a later last day for postponing
     clients.py         Clients: register, set, list, show
     client_credentials.py what a client authenticates with: the secret it gets, its keys

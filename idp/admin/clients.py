@@ -24,19 +24,25 @@ from idp.oidc import clients as registered
 from idp.oidc.clients import (
     ACCESS_TOKEN_FORMATS,
     APPLICATION_TYPES,
+    GRANT_TYPES,
+    OFFLINE_ACCESS,
     SCOPES,
     SESSION_ACTIVITY,
+    SUBJECT_TYPES,
     Client,
     origin,
 )
 from idp.oidc.clients import check_redirect_uri as check_uri
 from idp.oidc.keys import ALGORITHMS
+from idp.oidc.subjects import hosts_of
 from idp.store.units import UnitsOfWork
 
-GRANT_TYPES = ("authorization_code", "refresh_token")
 RESPONSE_TYPES = ("code",)
 # Unreserved characters (RFC 3986 2.3): the same in a URL, in a form and in HTTP Basic authentication.
 CLIENT_ID = re.compile(r"[A-Za-z0-9._~-]{1,200}")
+# RFC 6749 3.3.
+SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,100}")
+DEFAULT_SCOPE = "openid profile email"
 LONGEST_NAME = 200
 SIGNED = ("id_token_signed_response_alg", "userinfo_signed_response_alg", "introspection_signed_response_alg")
 LONGEST_URI = 2000
@@ -59,6 +65,7 @@ class Changes(TypedDict, total=False):
     userinfo_signed_response_alg: str | None
     introspection_signed_response_alg: str | None
     access_token_format: str
+    resources: Sequence[str]
     token_endpoint_auth_method: str
     token_endpoint_auth_signing_alg: str | None
     jwks: dict[str, Any] | None
@@ -82,7 +89,7 @@ class Clients:
     def add(
         self,
         client_name: str,
-        redirect_uris: Sequence[str],
+        redirect_uris: Sequence[str] = (),
         *,
         application_type: str = "web",
         client_id: str | None = None,
@@ -92,7 +99,7 @@ class Clients:
         jwks: dict[str, Any] | None = None,
         jwks_uri: str | None = None,
         grant_types: Sequence[str] = ("authorization_code",),
-        scope: str = "openid profile email",
+        scope: str | None = None,
         post_logout_redirect_uris: Sequence[str] = (),
         session_activity: str | None = None,
         minimum_acr: int | None = None,
@@ -112,6 +119,8 @@ class Clients:
         access_token_format: str = "opaque",  # noqa: S107 - a kind of token, not a password
         userinfo_signed_response_alg: str | None = None,
         introspection_signed_response_alg: str | None = None,
+        subject_type: str = "public",
+        resources: Sequence[str] = (),
     ) -> tuple[Client, str | None]:
         """The client exists; its secret is returned this once. A public client and one with keys have none.
 
@@ -119,6 +128,10 @@ class Clients:
         A `web` client with the refresh_token grant has `session_activity` `token_refresh` unless it says otherwise, one
         without it `none`; `browser` and `native` clients must choose. The profile `fapi2` brings with it what it
         demands of requests and tokens; ID tokens are signed by ES256 then, otherwise by RS256, if nothing is said.
+
+        Without the grant authorization_code nobody signs in to it: it needs no redirect URI, and its scope says nothing
+        about people. `resources` are those that it may have tokens for; a client without any grant is a resource server
+        and these are its own names. `subject_type` is for good, as is the host that makes the sector of a pairwise one.
 
         Raises Refused with everything that is wrong.
         """
@@ -128,6 +141,8 @@ class Clients:
         method = token_endpoint_auth_method or (usual if application_type == "web" else "none")
         if session_activity is None and application_type == "web":
             session_activity = "token_refresh" if "refresh_token" in grant_types else "none"
+        if scope is None:
+            scope = DEFAULT_SCOPE if "authorization_code" in grant_types else ""
         client = Client(
             client_id=client_id or random_identifier(),
             client_name=client_name.strip(),
@@ -139,7 +154,7 @@ class Clients:
             redirect_uris=list(redirect_uris),
             post_logout_redirect_uris=list(post_logout_redirect_uris),
             grant_types=list(grant_types),
-            response_types=list(RESPONSE_TYPES),
+            response_types=_response_types(grant_types),
             scope=" ".join(scope.split()),
             id_token_signed_response_alg=id_token_signed_response_alg or alg,
             profile=profile,
@@ -159,9 +174,13 @@ class Clients:
             access_token_format=access_token_format,
             userinfo_signed_response_alg=userinfo_signed_response_alg,
             introspection_signed_response_alg=introspection_signed_response_alg,
+            subject_type=subject_type,
+            resources=list(resources),
             created_at=now,
             updated_at=now,
         )
+        if subject_type == "pairwise":
+            client.sector_identifier = min(hosts_of(client), default=None)
         client_profile.follow(client)
         _check(client, client_secret)
         secret = give_secret(client, self._envelope, client_secret)
@@ -179,6 +198,7 @@ class Clients:
             changed = [name for name, value in changes.items() if getattr(client, name) != _kept(value)]
             for name in changed:
                 setattr(client, name, _kept(changes[name]))  # type: ignore[literal-required]
+            client.response_types = _response_types(client.grant_types)
             if "profile" in changed:
                 client_profile.follow(client)
             _check(client, given_secret=None)
@@ -237,6 +257,11 @@ def _kept(value: object) -> object:
     return list(value) if isinstance(value, tuple) else value
 
 
+def _response_types(grant_types: Sequence[str]) -> list[str]:
+    """What goes with the grants (OpenID Connect Registration 2)."""
+    return list(RESPONSE_TYPES) if "authorization_code" in grant_types else []
+
+
 def _is_confusing(unit: Unit, client_id: str) -> bool:
     """True for an identifier that is taken, in whatever case, or that a person has as `sub` (RFC 9700 4.15)."""
     same = select(Client.client_id).where(func.lower(Client.client_id) == client_id.lower())
@@ -250,6 +275,7 @@ def _check(client: Client, given_secret: str | None) -> None:
     client_profile.check(client, wrong)
     _check_identity(client, given_secret, wrong)
     _check_grants(client, wrong)
+    _check_subject_type(client, wrong)
     _check_session_activity(client, wrong)
     _check_addresses(client, wrong)
     wrong.raise_any()
@@ -275,15 +301,50 @@ def _check_identity(client: Client, given_secret: str | None, wrong: Reasons) ->
 
 def _check_grants(client: Client, wrong: Reasons) -> None:
     grants = client.grant_types
+    signs_people_in, for_itself = "authorization_code" in grants, "client_credentials" in grants
+    without_people = not grants and client.resources or (for_itself and "refresh_token" not in grants)
     wrong.unless(
-        "authorization_code" in grants and set(grants) <= set(GRANT_TYPES) and len(set(grants)) == len(grants),
+        bool(signs_people_in or without_people) and set(grants) <= set(GRANT_TYPES) and len(set(grants)) == len(grants),
         "client.grant_types",
-        "grant_types are authorization_code and, if wanted, refresh_token",
+        "grant_types are authorization_code and, if wanted, refresh_token; and client_credentials, or that alone; a"
+        " resource server has none, and names itself as a resource",
+    )
+    wrong.unless(
+        not (for_itself and client.is_public),
+        "client.client_credentials_public",
+        "only a client that keeps a secret gets tokens for itself (client_credentials)",
+    )
+    wrong.unless(
+        not (client.is_resource_server and client.is_public),
+        "client.resource_server_public",
+        "a resource server keeps a secret: it asks what tokens are worth",
+    )
+    for resource in client.resources:
+        wrong.checking(registered.check_resource, resource)
+    wrong.unless(
+        len(set(client.resources)) == len(client.resources), "client.resource_twice", "a resource is given twice"
     )
     scope = client.scope.split()
-    wrong.unless("openid" in scope, "client.scope_without_openid", "scope must hold openid")
-    unknown = [value for value in scope if value not in SCOPES]
-    wrong.unless(not unknown, "client.scope_unknown", f"scope {' '.join(unknown)!r} is not among {' '.join(SCOPES)}")
+    if signs_people_in:
+        wrong.unless("openid" in scope, "client.scope_without_openid", "scope must hold openid")
+    else:
+        about_people = [value for value in scope if value in SCOPES]
+        wrong.unless(
+            not about_people,
+            "client.scope_of_people",
+            f"nobody signs in to a client without authorization_code: no {' '.join(about_people)} for it",
+        )
+    unknown = [value for value in scope if value not in SCOPES and not (for_itself and SCOPE_TOKEN.fullmatch(value))]
+    wrong.unless(
+        not unknown,
+        "client.scope_unknown",
+        f"scope {' '.join(unknown)!r} is not among {' '.join(SCOPES)}; values of one's own need client_credentials",
+    )
+    wrong.unless(
+        OFFLINE_ACCESS not in scope or "refresh_token" in grants,
+        "client.offline_access_without_refresh",
+        f"{OFFLINE_ACCESS} needs the refresh_token grant",
+    )
     wrong.unless(
         client.require_pkce or not client.is_public, "client.pkce_required", "a public client always uses PKCE"
     )
@@ -304,6 +365,19 @@ def _check_grants(client: Client, wrong: Reasons) -> None:
     )
 
 
+def _check_subject_type(client: Client, wrong: Reasons) -> None:
+    if client.subject_type not in SUBJECT_TYPES:
+        wrong.add("client.subject_type", f"subject_type is one of {', '.join(SUBJECT_TYPES)}")
+    elif client.subject_type == "pairwise" and not client.sector_identifier_uri:
+        # OIDC Core 8.1. Were the host to change, everybody would be a stranger to the client.
+        wrong.unless(
+            bool(client.sector_identifier) and hosts_of(client) == {client.sector_identifier},
+            "client.sector",
+            "the redirect URIs of a pairwise client have one host, and keep it"
+            + (f": {client.sector_identifier}" if client.sector_identifier else ""),
+        )
+
+
 def _check_session_activity(client: Client, wrong: Reasons) -> None:
     activity = client.session_activity
     if not activity:
@@ -319,7 +393,11 @@ def _check_session_activity(client: Client, wrong: Reasons) -> None:
 
 
 def _check_addresses(client: Client, wrong: Reasons) -> None:
-    wrong.unless(bool(client.redirect_uris), "client.redirect_uri_missing", "a client needs a redirect URI")
+    wrong.unless(
+        bool(client.redirect_uris) or "authorization_code" not in client.grant_types,
+        "client.redirect_uri_missing",
+        "a client that people sign in to needs a redirect URI",
+    )
     for uri in (*client.redirect_uris, *client.post_logout_redirect_uris):
         wrong.checking(check_uri, uri, client.application_type)
     addresses = (
@@ -329,7 +407,12 @@ def _check_addresses(client: Client, wrong: Reasons) -> None:
     # https, or http on loopback: also for the address that logout notices go to (Back-Channel Logout 2.2).
     for uri in filter(None, (getattr(client, name) for name in addresses)):
         wrong.checking(check_uri, uri, "web")
-    every = [*client.redirect_uris, *client.post_logout_redirect_uris, *(getattr(client, name) for name in addresses)]
+    every = [
+        *client.resources,
+        *client.redirect_uris,
+        *client.post_logout_redirect_uris,
+        *(getattr(client, name) for name in addresses),
+    ]
     longest = max((len(uri) for uri in every if uri), default=0)
     wrong.unless(longest <= LONGEST_URI, "client.uri_too_long", f"an address has at most {LONGEST_URI} characters")
     if client.frontchannel_logout_uri:

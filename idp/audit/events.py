@@ -214,6 +214,13 @@ class TokenRevoked(Event):
 
 
 @dataclass(frozen=True)
+class OfflineAccessEnded(Event):
+    """An application may not come any more while nobody is signed in: so many authorizations ended."""
+
+    authorizations: int
+
+
+@dataclass(frozen=True)
 class TokenRequestRefused(Event):
     """The token endpoint, or another that servers of clients call, answered with an error."""
 

@@ -12,6 +12,7 @@
     campaign.py         campaign simulate: who would meet what on a day
     service_desk.py     user show, reset, undo-reset, lift-wait, extend, set, block, unblock
     sessions.py         session list, session show, session end
+    offline_access.py   session offline list, session offline end
     audit.py            audit list, audit verify, audit head
     metrics.py          which process serves figures
     outbox.py           outbox list, outbox retry

@@ -1,7 +1,7 @@
 """`idp client`: applications that let people sign in here."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,15 +9,16 @@ from typing import Any, TypeVar
 import click
 
 from idp.admin.activity_signals import LOOKED_AT
-from idp.admin.clients import GRANT_TYPES
 from idp.cli.base import Failure, Group, State, pass_state
 from idp.cli.values import JSON_FILE, TEXT, Clearable, given
 from idp.oidc.clients import (
     ACCESS_TOKEN_FORMATS,
     APPLICATION_TYPES,
     AUTHENTICATION_METHODS,
+    GRANT_TYPES,
     PROFILES,
     SESSION_ACTIVITY,
+    SUBJECT_TYPES,
     Client,
     as_metadata,
 )
@@ -114,6 +115,14 @@ def _metadata(command: F) -> F:
             ),
             click.option("--jwks", type=JSON_FILE, metavar="FILE", help="Its public keys, a JWK Set in this file."),
             click.option("--jwks-uri", type=TEXT, help="Where it publishes its public keys."),
+            click.option(
+                "--resource",
+                "resources",
+                multiple=True,
+                default=None,
+                help="A resource server that it may have tokens for, by its URI. Without any grant: its own name, and"
+                " it may ask what a token for it is worth.",
+            ),
             click.option("--client-uri", type=TEXT, help="Its home page."),
             click.option("--policy-uri", type=TEXT, help="Its privacy statement."),
             click.option("--tos-uri", type=TEXT, help="Its terms of service."),
@@ -139,7 +148,7 @@ _secret_file = click.option(
 
 @client.command("add")
 @click.argument("client_name", metavar="NAME")
-@click.option("--redirect-uri", "redirect_uris", multiple=True, required=True, help="Exactly as it will be sent.")
+@click.option("--redirect-uri", "redirect_uris", multiple=True, help="Exactly as it will be sent.")
 @click.option(
     "--type",
     "application_type",
@@ -149,14 +158,30 @@ _secret_file = click.option(
     help="web: with a server that keeps a secret; browser: runs in the page; native: on a phone or computer.",
 )
 @click.option("--id", "client_id", help="Its client_id; random if you do not say.")
-@click.option("--refresh-tokens", is_flag=True, help=f"Also the grant {GRANT_TYPES[1]}.")
+@click.option(
+    "--subject-type",
+    type=click.Choice(SUBJECT_TYPES),
+    help="public: it knows people by the name that all know them by; pairwise: by one that only the applications on"
+    " the host of its redirect URIs share. For good.",
+)
+@click.option("--refresh-tokens", is_flag=True, help="Also the grant refresh_token.")
+@click.option("--client-credentials", is_flag=True, help="Also the grant client_credentials: tokens for itself.")
+@click.option("--no-sign-in", is_flag=True, help="Nobody signs in to it: without the grant authorization_code.")
 @click.option("--first-party", is_flag=True, help="It is our own: nobody is asked for consent.")
 @_metadata
 @_secret_file
 @pass_state
-def add_client(state: State, /, secret_file: Path | None, refresh_tokens: bool, **metadata: Any) -> None:
+def add_client(
+    state: State,
+    /,
+    secret_file: Path | None,
+    refresh_tokens: bool,
+    client_credentials: bool,
+    no_sign_in: bool,
+    **metadata: Any,
+) -> None:
     """Register an application that people know by this NAME. Its secret is shown once, now."""
-    metadata["grant_types"] = GRANT_TYPES if refresh_tokens else GRANT_TYPES[:1]
+    metadata["grant_types"] = _grant_types((), not no_sign_in, refresh_tokens, client_credentials)
     with state.services() as services, _new_file(secret_file) as keep:
         added, secret = services.clients.add(**given(metadata))
         if secret is not None and keep is not None:
@@ -168,24 +193,37 @@ def add_client(state: State, /, secret_file: Path | None, refresh_tokens: bool, 
 @click.argument("client_id")
 @click.option("--name", "client_name", help="The name that people know it by.")
 @click.option("--redirect-uri", "redirect_uris", multiple=True, default=None, help="These, and no others from now on.")
-@click.option("--refresh-tokens/--no-refresh-tokens", default=None, help=f"Whether it has the grant {GRANT_TYPES[1]}.")
+@click.option("--refresh-tokens/--no-refresh-tokens", default=None, help="Whether it has the grant refresh_token.")
+@click.option(
+    "--client-credentials/--no-client-credentials",
+    default=None,
+    help="Whether it has the grant client_credentials: tokens for itself.",
+)
 @click.option("--first-party/--third-party", default=None, help="Whether it is our own: nobody is asked for consent.")
 @_metadata
 @_secret_file
 @pass_state
 def set_client(
-    state: State, /, client_id: str, secret_file: Path | None, refresh_tokens: bool | None, **metadata: Any
+    state: State,
+    /,
+    client_id: str,
+    secret_file: Path | None,
+    refresh_tokens: bool | None,
+    client_credentials: bool | None,
+    **metadata: Any,
 ) -> None:
     """Change what is given; "" takes an address away. A secret that has to be a new one is shown once, now.
 
     For instance: idp client set atosi --backchannel-logout-uri https://atosi.example.org/session/backchannel-logout
     """
-    if refresh_tokens is not None:
-        metadata["grant_types"] = GRANT_TYPES if refresh_tokens else GRANT_TYPES[:1]
     changes = given({name: value for name, value in metadata.items() if value != ()})
-    if not changes:
+    sets_grants = refresh_tokens is not None or client_credentials is not None
+    if not changes and not sets_grants:
         raise click.UsageError("give at least one thing to set")
     with state.services() as services, _new_file(secret_file) as keep:
+        if sets_grants:
+            present = services.clients.show(client_id).grant_types
+            changes["grant_types"] = _grant_types(present, None, refresh_tokens, client_credentials)
         changed, secret = services.clients.set(client_id, **changes)
         if secret is not None and keep is not None:
             keep(secret)
@@ -197,6 +235,18 @@ def _tell(state: State, client: Client, secret: str | None) -> None:
     # For people, beside the result: how the application tells of activity decides when they are signed out.
     activity = client.session_activity
     click.echo(f"session_activity {activity}: {SESSION_ACTIVITY[activity]}", err=True)
+
+
+def _grant_types(
+    present: Sequence[str], authorization_code: bool | None, refresh_token: bool | None, client_credentials: bool | None
+) -> tuple[str, ...]:
+    """Those that are there now, but for what was said: True with, False without, None as it is."""
+    wanted = (authorization_code, refresh_token, client_credentials)
+    return tuple(
+        grant
+        for grant, wish in zip(GRANT_TYPES, wanted, strict=True)
+        if (wish if wish is not None else grant in present)
+    )
 
 
 @contextmanager

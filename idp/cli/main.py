@@ -14,6 +14,7 @@ from idp.cli.base import CONFIG, CONFIG_FILE, Failure, Group, State
 from idp.cli.campaign import campaign
 from idp.cli.clients import client
 from idp.cli.keys import keys
+from idp.cli.offline_access import offline
 from idp.cli.outbox import outbox
 from idp.cli.service_desk import user
 from idp.cli.serving import serve, worker
@@ -105,5 +106,6 @@ def _database_state(settings: Settings) -> str:
     return f"the database {shown} is up to date."
 
 
+session.add_command(offline)
 for each in (init, serve, worker, database, org, user, client, keys, campaign, session, audit, outbox):
     main.add_command(each)

@@ -25,6 +25,14 @@ def grant(session: Session, account_id: int, client_id: str, scope: frozenset[st
     session.flush()  # the next check in this unit of work reads it
 
 
+def withdraw(session: Session, account_id: int, client_id: str, value: str) -> None:
+    """This one value of the scope is not allowed any more."""
+    consent = session.get(Consent, (account_id, client_id))
+    if consent is not None:
+        consent.scope = " ".join(each for each in consent.scope.split() if each != value)
+        session.flush()
+
+
 def revoke(session: Session, account_id: int, client_id: str) -> None:
-    """The client is a stranger again."""
+    """The client is a stranger again. Its offline access, if it has any, is ended by `oidc.offline_access`."""
     session.execute(delete(Consent).where(Consent.account_id == account_id, Consent.client_id == client_id))

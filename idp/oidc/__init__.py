@@ -14,6 +14,8 @@ claims_parameter.py       claims that are wished for by name
 authorization_response.py the one writer of responses: query, fragment, form_post
 authorization_code.py     codes: issued once, redeemed once, by one statement
 refresh_token.py          families of refresh tokens: kept by confidential clients, rotated by public ones
+resource_indicators.py    which resource servers an access token is for
+offline_access.py         access while nobody is signed in: when it holds, and its end
 client_authentication.py  none, client_secret_basic, client_secret_post
 client_assertion.py       client_secret_jwt, private_key_jwt
 client_keys.py            keys of clients, by value or fetched, and what they signed
@@ -27,6 +29,7 @@ session_activity.py       /session/activity and /session/status: applications ta
 introspection.py          what a token is worth at this instant
 revocation.py             a client gives a token back
 provider.py               Authlib assembled: client authentication and grants
+subjects.py               under which name a client knows a person: public or pairwise
 token_issuer.py           TOKENS ARE MINTED HERE: id_token, access_token, refresh_token
 models.py                 codes, tokens, refresh families and keys in the database
 claims.py                 which claims a scope stands for, and their values

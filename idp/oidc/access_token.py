@@ -3,20 +3,24 @@
     opaque   256 random bits; the hash of the token is the key of its row
     jwt      RFC 9068; the hash of its `jti` is, once the signature is verified
 
-Whatever a token looks like, one statement decides: token, account and session must all be good at this very instant.
+Whatever a token looks like, one statement decides: the token, and the account and session that it belongs to, if it
+belongs to any, must all be good at this very instant.
 What a JWT says about its own end is for others.
 """
 
 import re
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session as Unit
+from sqlalchemy.orm import joinedload
 
 from idp.accounts.models import Account
 from idp.kernel.clock import Clock
 from idp.kernel.secrets import hash_secret
+from idp.oidc import offline_access
 from idp.oidc.authorization_code import Revoked
+from idp.oidc.clients import Client
 from idp.oidc.keys import Keys
 from idp.oidc.models import AccessToken
 from idp.sessions import idle
@@ -29,11 +33,19 @@ OPAQUE = re.compile(r"[A-Za-z0-9_-]{43}")
 
 @dataclass(frozen=True)
 class LiveAccessToken:
-    """An access token that is good now, whose it is, and the session that it lives in."""
+    """An access token that is good now, the client that it was issued to, whose it is, and its session.
+
+    Without an account it speaks for the client alone (RFC 6749 4.4), without a session it is of offline access.
+    """
 
     token: AccessToken
-    account: Account
-    session: Session
+    client: Client
+    account: Account | None
+    session: Session | None
+
+    def is_for(self, issuer: str) -> bool:
+        """True when this provider is meant by its audience (RFC 8707)."""
+        return not self.token.audience or issuer in self.token.audience
 
 
 def key_of_jwt(jti: str) -> bytes:
@@ -58,19 +70,35 @@ class AccessTokens:
             return None
         with self._units.reading() as unit:
             now = self._clock.now()
+            # Of a session, of offline access, or of the client alone. A row that an outer join did not find is NULL all
+            # over: it has to be there to be good.
+            good_account = and_(Account.id.is_not(None), Account.blocked_at.is_(None))
+            good_session = and_(Session.id.is_not(None), idle.live(now))
+            no_session, no_account = AccessToken.session_id.is_(None), AccessToken.account_id.is_(None)
             found = unit.execute(
-                select(AccessToken, Account, Session)
-                .join(Account, Account.id == AccessToken.account_id)
-                .join(Session, Session.id == AccessToken.session_id)
+                select(AccessToken, Client, Account, Session)
+                .join(Client, Client.client_id == AccessToken.client_id)
+                .outerjoin(Account, Account.id == AccessToken.account_id)
+                .outerjoin(Session, Session.id == AccessToken.session_id)
+                # Loaded along with an account; by an inner join it would throw out the rows that have none.
+                .options(joinedload(Account.organization, innerjoin=False))
                 .where(
                     AccessToken.token_hash == key,
                     AccessToken.revoked_at.is_(None),
                     AccessToken.expires_at > now,
-                    Account.blocked_at.is_(None),
-                    idle.live(now),
+                    or_(
+                        and_(good_account, good_session),
+                        and_(no_session, good_account, offline_access.holds(AccessToken)),
+                        and_(no_session, no_account),
+                    ),
                 )
             ).one_or_none()
             return None if found is None else LiveAccessToken(*found)
+
+    def find_for_us(self, presented: str) -> LiveAccessToken | None:
+        """As `find`, for what this provider itself is asked by an access token: None for one that is for others."""
+        found = self.find(presented)
+        return found if found is not None and found.is_for(self._issuer) else None
 
     def owner(self, unit: Unit, key: bytes) -> str | None:
         """The `client_id` that the token of this key was issued to, whatever it is still worth; None for none."""

@@ -39,6 +39,7 @@ class Grant:
     level: int
     amr: list[str]
     auth_time: datetime
+    resources: list[str]
     nonce: str | None = None
 
 
@@ -114,6 +115,7 @@ class AuthorizationCodes:
                 level=redeemed.level,
                 amr=redeemed.amr,
                 auth_time=redeemed.auth_time,
+                resources=redeemed.resources,
                 nonce=redeemed.nonce,
             )
         used = select(AuthorizationCode.grant_id).where(presented, AuthorizationCode.used_at.is_not(None))

@@ -18,6 +18,7 @@ from idp.kernel.clock import Clock, whole_seconds
 from idp.kernel.secrets import random_identifier
 from idp.oidc.clients import Client
 from idp.oidc.keys import Keys
+from idp.oidc.subjects import Subjects
 from idp.outbox.models import TRIED_FOR
 from idp.outbox.queue import Message, enqueue_all
 from idp.sessions.models import Session
@@ -45,25 +46,29 @@ class NoticeObserver(Protocol):
 class LogoutNotices:
     """Listens to `sessions.lifecycle.end`."""
 
+    def __init__(self, subjects: Subjects) -> None:
+        self._subjects = subjects
+
     def session_ended(self, unit: Unit, session: Session, client_ids: Sequence[str], now: datetime) -> None:
         """Each participating client has a notice: one that waits, or one that says why it cannot be told."""
         if not client_ids:
             return
-        sub = unit.scalar(select(Account.sub).where(Account.id == session.account_id))
-        with_addresses = select(Client.client_id, Client.backchannel_logout_uri).where(Client.client_id.in_(client_ids))
-        addresses = {client_id: uri for client_id, uri in unit.execute(with_addresses)}
-        payload = {"sid": session.sid, "sub": sub}
-        notices = [
-            Message(client_id, payload, session.sid, now + TRIED_FOR, _cannot_be_told(client_id, addresses))
-            for client_id in client_ids
-        ]
+        sub = unit.scalars(select(Account.sub).where(Account.id == session.account_id)).one()
+        there = unit.scalars(select(Client).where(Client.client_id.in_(client_ids)))
+        clients = {client.client_id: client for client in there}
+        notices = [self._notice(each, clients.get(each), session.sid, sub, now) for each in client_ids]
         enqueue_all(unit, KIND, notices, now)
 
+    def _notice(self, client_id: str, client: Client | None, sid: str, sub: str, now: datetime) -> Message:
+        # Each client knows the person by the name that it was given (OIDC Core 8.1).
+        payload = {"sid": sid, "sub": sub if client is None else self._subjects.of_sub(client, sub)}
+        return Message(client_id, payload, sid, now + TRIED_FOR, _cannot_be_told(client))
 
-def _cannot_be_told(client_id: str, addresses: dict[str, str | None]) -> str | None:
-    if client_id not in addresses:
+
+def _cannot_be_told(client: Client | None) -> str | None:
+    if client is None:
         return CLIENT_IS_GONE
-    return None if addresses[client_id] else NO_ADDRESS
+    return None if client.backchannel_logout_uri else NO_ADDRESS
 
 
 class LogoutTokens:

@@ -1,5 +1,6 @@
 """Registered relying applications and their metadata (OpenID Connect Registration 2)."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -21,10 +22,12 @@ SESSION_ACTIVITY = {
     "none": "people working in it are signed out 30 minutes after they last visited us.",
 }
 AUTHENTICATION_METHODS = ("client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none")
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 SUBJECT_TYPES = ("public", "pairwise")
 ACCESS_TOKEN_FORMATS = ("opaque", "jwt")
 APPLICATION_TYPES = ("web", "browser", "native")
-SCOPES = ("openid", "profile", "email", "phone", "address")
+OFFLINE_ACCESS = "offline_access"
+SCOPES = ("openid", "profile", "email", "phone", "address", OFFLINE_ACCESS)
 # Columns that are not metadata: secrets, and a picture.
 NEVER_SHOWN = frozenset(
     {"client_secret_hash", "client_secret_sealed", "registration_access_token_hash", "registered_with", "logo"}
@@ -130,6 +133,16 @@ class Client(Base):
         return self.access_token_format == "jwt"  # noqa: S105 - a kind of token, not a password
 
     @property
+    def is_resource_server(self) -> bool:
+        """True for a client that asks for no tokens: it is given them, and its `resources` are its own names."""
+        return not self.grant_types
+
+    @property
+    def may_have_offline_access(self) -> bool:
+        """True when it may ask people for access while they are not signed in (OIDC Core 11)."""
+        return OFFLINE_ACCESS in self.scope.split() and self.check_grant_type("refresh_token")
+
+    @property
     def needs_dpop(self) -> bool:
         """True when it gets no tokens but those bound to a key of its own (RFC 9449 5.2, FAPI 2.0 5.3.2.1)."""
         return self.dpop_bound_access_tokens or self.profile == "fapi2"
@@ -154,9 +167,15 @@ class Client(Base):
         return self.client_secret_hash is not None and is_same(self.client_secret_hash, hash_secret(secret))
 
     def allows_scope(self, scope: Sequence[str]) -> list[str]:
-        """The values of the requested scope that the client may have, in the order asked for; others are ignored."""
+        """The values of the requested scope that the client may have of a person, in the order asked for; others are
+        ignored."""
         allowed = self.scope.split()
-        return [value for value in scope if value in allowed]
+        return [value for value in scope if value in allowed and value in SCOPES]
+
+    @property
+    def own_scope(self) -> list[str]:
+        """What the client may have for itself, with nobody signed in: the values that are not about a person."""
+        return [value for value in self.scope.split() if value not in SCOPES]
 
     # What Authlib's client authentication asks of a client.
     def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
@@ -175,6 +194,12 @@ def find(session: Session, client_id: str | None) -> Client | None:
     """The client with exactly this identifier; nobody has one that a database cannot even be asked for."""
     is_text = client_id and not any(char == "\x00" or "\ud800" <= char <= "\udfff" for char in client_id)
     return session.get(Client, client_id) if is_text else None
+
+
+def check_resource(uri: str) -> None:
+    """Raises Refused with the reason in words for what is no resource indicator: an absolute URI (RFC 8707 2)."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21\x24-\x3B\x3D\x3F-\x5B\x5D\x5F\x61-\x7A\x7E]+", uri):
+        raise Refused("client.resource", f"{uri!r}: a resource is named by an absolute URI without a fragment")
 
 
 def check_redirect_uri(uri: str, application_type: str) -> None:

@@ -1,4 +1,5 @@
-"""Token introspection (RFC 7662): what a token is worth at this very instant, for the client that it was issued to.
+"""Token introspection (RFC 7662): what a token is worth at this very instant, for the client that it was issued to,
+and for the resource servers that it was issued for (RFC 8707).
 
 Whatever is not good now, or is somebody else's, is answered the same: not active (2.2). The answer is JSON, or a JWT
 signed for who asked (RFC 9701), for clients that are registered for one and whenever one is asked for.
@@ -12,12 +13,15 @@ from authlib.oauth2.rfc6749 import InvalidRequestError
 
 from idp.audit.trail import Trail
 from idp.kernel.clock import Clock, whole_seconds
-from idp.oidc.access_token import AccessTokens
+from idp.oidc import resource_indicators
+from idp.oidc.access_token import AccessTokens, LiveAccessToken
 from idp.oidc.client_assertion import ClientAssertions
 from idp.oidc.client_endpoint import NO_STORE, ClientEndpoint, ClientRequest, ClientResponse
 from idp.oidc.clients import Client
 from idp.oidc.keys import Keys
+from idp.oidc.models import AccessToken, RefreshFamily
 from idp.oidc.refresh_token import RefreshTokens
+from idp.oidc.subjects import Subjects
 from idp.store.units import UnitsOfWork
 
 TYP = "token-introspection+jwt"
@@ -39,9 +43,11 @@ class Introspection:
         access_tokens: AccessTokens,
         refresh_tokens: RefreshTokens,
         keys: Keys,
+        subjects: Subjects,
         issuer: str,
     ) -> None:
-        self._units, self._clock, self._keys, self._issuer = units, clock, keys, issuer
+        self._units, self._clock, self._keys, self._subjects = units, clock, keys, subjects
+        self._issuer = issuer
         self._access_tokens, self._refresh_tokens = access_tokens, refresh_tokens
         self._endpoint = ClientEndpoint("introspect", units, trail, assertions, ("token", "token_type_hint"))
 
@@ -57,7 +63,7 @@ class Introspection:
                 raise InvalidRequestError("token is missing")
         except OAuth2Error as error:
             return self._endpoint.refused(error, client_id)
-        said = self._of(token, client_id) or NOT_ACTIVE
+        said = self._of(token, client) or NOT_ACTIVE
         if client.introspection_signed_response_alg is None and MEDIA_TYPE not in request.accept:
             return ClientResponse(200, said)
         return ClientResponse(200, self._signed(client, said), (*NO_STORE, ("Content-Type", MEDIA_TYPE)))
@@ -73,26 +79,29 @@ class Introspection:
         }
         return self._keys.sign(client.introspection_signed_response_alg or DEFAULT_ALG, claims, TYP)
 
-    def _of(self, token: str, client_id: str) -> Mapping[str, Any] | None:
+    def _of(self, token: str, client: Client) -> Mapping[str, Any] | None:
         found = self._access_tokens.find(token)
         if found is not None:
-            return self._said(
-                found.token,
-                client_id,
-                found.account.sub,
-                {"token_type": "DPoP" if found.token.dpop_jkt else "Bearer", "aud": self._issuer},
-            )
+            return self._of_access_token(found) if _may_ask(client, found) else None
         with self._units.reading() as unit:
             family = self._refresh_tokens.find_live(unit, token)
-            return None if family is None else self._said(family.token, client_id, family.sub, {})
-
-    def _said(self, token: Any, client_id: str, sub: str, more: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        if token.client_id != client_id:
+        if family is None or family.token.client_id != client.client_id:
             return None
+        return self._said(family.token, self._subjects.of_sub(client, family.sub), {})
+
+    def _of_access_token(self, found: LiveAccessToken) -> Mapping[str, Any]:
+        """Who it is about by the name that the client knows, whoever asks (OIDC Core 8)."""
+        sub = found.client.client_id if found.account is None else self._subjects.of(found.client, found.account)
+        aud = resource_indicators.as_claim(found.token.audience, self._issuer)
+        token_type = "DPoP" if found.token.dpop_jkt else "Bearer"
+        return self._said(found.token, sub, {"token_type": token_type, "aud": aud})
+
+    def _said(self, token: AccessToken | RefreshFamily, sub: str, more: Mapping[str, Any]) -> Mapping[str, Any]:
+        scope = {"scope": token.scope} if token.scope else {}
         return {
             "active": True,
-            "scope": token.scope,
-            "client_id": client_id,
+            **scope,
+            "client_id": token.client_id,
             "sub": sub,
             "iss": self._issuer,
             "iat": whole_seconds(token.issued_at),
@@ -100,3 +109,10 @@ class Introspection:
             **({"cnf": {"jkt": token.dpop_jkt}} if token.dpop_jkt else {}),
             **more,
         }
+
+
+def _may_ask(client: Client, found: LiveAccessToken) -> bool:
+    """Its own tokens anybody; those of others only a resource server that the token is for (RFC 7662 2.1 and 4)."""
+    if found.client.client_id == client.client_id:
+        return True
+    return client.is_resource_server and not set(client.resources).isdisjoint(found.token.audience)

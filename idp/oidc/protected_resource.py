@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from idp.kernel.errors import ProtocolError
-from idp.oidc import clients
 from idp.oidc.access_token import AccessTokens, LiveAccessToken
 from idp.oidc.dpop import ALGORITHMS, InvalidDpopProof, Proofs
 from idp.store.units import UnitsOfWork
@@ -110,7 +109,7 @@ class ProtectedResources:
         Raises AccessTokenError, from the very instant at which the token or its session is over.
         """
         presented = shown(request)
-        found = self._access_tokens.find(presented.token)
+        found = self._access_tokens.find_for_us(presented.token)
         if found is None:
             raise InvalidToken(scheme=presented.scheme)
         bound_to = found.token.dpop_jkt
@@ -129,11 +128,7 @@ class ProtectedResources:
     def _prove(self, request: ResourceRequest, found: LiveAccessToken, token: str, bound_to: str) -> None:
         if request.dpop is None:
             raise InvalidDpopProof("a DPoP proof is required")
-        with self._units.reading() as unit:
-            client = clients.find(unit, found.token.client_id)
-        if client is None:
-            raise InvalidToken(scheme="DPoP")
-        proof = self._proofs.verified(request.dpop, client, request.method, request.path, token)
+        proof = self._proofs.verified(request.dpop, found.client, request.method, request.path, token)
         if proof.jkt != bound_to:
             raise InvalidToken("the access token is bound to another key", "DPoP")
         with self._units.writing() as unit:

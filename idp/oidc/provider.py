@@ -4,13 +4,15 @@
         parameters   single-valued, decoded strictly            (client_endpoint)
         client       one method, the registered one             (client_endpoint)
         proof        of the key that tokens are bound to        (dpop)
-        grant        authorization_code, refresh_token          (Authlib's dispatch, our transactions)
+        grant        authorization_code, refresh_token,
+                     client_credentials                         (Authlib's dispatch, our transactions)
         tokens       written with the consequence, signed after (token_issuer)
 
 Authlib's own grants save a token before they mark the code; ours mark first, in the same transaction, by one statement.
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,17 +26,18 @@ from authlib.oauth2.rfc6749 import (
     TokenEndpointMixin,
     UnauthorizedClientError,
 )
+from sqlalchemy.orm import Session as Unit
 
 from idp.audit.events import TokensIssued
 from idp.audit.trail import Trail
-from idp.oidc import clients
+from idp.oidc import clients, resource_indicators
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.client_assertion import ClientAssertions
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
-from idp.oidc.clients import Client
+from idp.oidc.clients import OFFLINE_ACCESS, Client
 from idp.oidc.discovery import PATHS
 from idp.oidc.dpop import Proof, Proofs
-from idp.oidc.refresh_token import RefreshTokens
+from idp.oidc.refresh_token import Refreshed, RefreshTokens
 from idp.oidc.token_issuer import Issued, TokenIssuer
 from idp.sessions.lifecycle import Sessions
 from idp.store.units import UnitsOfWork
@@ -74,7 +77,9 @@ class Provider:
     def respond(self, request: ClientRequest) -> ClientResponse:
         """The response of the token endpoint; an error of the specification for every input, never an exception."""
         try:
-            read = self.endpoint.oauth2_request(request, self.endpoint.read(request))
+            parameters = self.endpoint.read(request)
+            read = self.endpoint.oauth2_request(request, parameters)
+            read.parameters = parameters
             if read.payload.grant_type is None:
                 raise InvalidRequestError("grant_type is missing")
         except OAuth2Error as error:
@@ -97,7 +102,7 @@ class _Server(AuthorizationServer):  # type: ignore[misc]
     def __init__(self, provider: Provider) -> None:
         super().__init__()
         self.provider = provider
-        for grant in (_AuthorizationCodeGrant, _RefreshTokenGrant):
+        for grant in (_AuthorizationCodeGrant, _RefreshTokenGrant, _ClientCredentialsGrant):
             self.register_grant(grant)
 
     def create_oauth2_request(self, request: OAuth2Request) -> OAuth2Request:
@@ -124,7 +129,7 @@ class _Server(AuthorizationServer):  # type: ignore[misc]
 
 
 class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
-    """What both grants share: the client first, then its proof, then everything else."""
+    """What all grants share: the client first, then its proof, then everything else."""
 
     proof: Proof | None = None
 
@@ -146,22 +151,29 @@ class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
         """The key that this request proves to have."""
         return None if self.proof is None else self.proof.jkt
 
-    def answer(self, issued: Issued, scope: str) -> dict[str, Any]:
-        """The body of a successful response (OIDC Core 3.1.3.3). Signs; no unit of work is open."""
+    def audience(self, granted: Sequence[str]) -> list[str]:
+        """Whom the access token is for, of those that were granted. Raises InvalidTarget."""
+        asked = resource_indicators.asked(self.request.parameters)
+        return resource_indicators.audience(self.request.client, granted, asked, self.provider.token_issuer.issuer)
+
+    def answer(self, issued: Issued) -> dict[str, Any]:
+        """The body of a successful response (RFC 6749 5.1, OIDC Core 3.1.3.3). Signs; no unit of work is open."""
         client, token_issuer = self.request.client, self.provider.token_issuer
         access_token = token_issuer.access_token(client, issued)
         answer: dict[str, Any] = {
             "access_token": access_token,
             "token_type": "Bearer" if issued.dpop_jkt is None else "DPoP",
             "expires_in": issued.expires_in_seconds,
-            "scope": scope,
-            "id_token": token_issuer.id_token(client, issued, access_token),
         }
+        if issued.scope:
+            answer["scope"] = issued.scope
+        if issued.person is not None:
+            answer["id_token"] = token_issuer.id_token(client, issued, issued.person, access_token)
         if issued.refresh_token is not None:
             answer["refresh_token"] = issued.refresh_token
         return answer
 
-    def conclude(self, unit: Any, issued: Issued) -> None:
+    def conclude(self, unit: Unit, issued: Issued) -> None:
         """The proof is used up by this, and the issue is recorded. Raises InvalidDpopProof when it was before."""
         if self.proof is not None:
             self.provider.proofs.use(unit, self.proof)
@@ -169,10 +181,10 @@ class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]
             unit,
             TokensIssued(
                 grant_type=self.GRANT_TYPE,
-                grant_id=issued.grant.grant_id,
-                client_id=issued.grant.client_id,
-                account_id=issued.account.id,
-                sid=issued.session.sid,
+                grant_id=issued.grant_id,
+                client_id=self.request.client.client_id,
+                account_id=issued.person.account.id if issued.person else None,
+                sid=issued.person.sid if issued.person else None,
             ),
         )
 
@@ -191,14 +203,19 @@ class _AuthorizationCodeGrant(_Grant):
             grant = self.provider.codes.redeem(
                 unit, code, client.client_id, data.get("redirect_uri"), data.get("code_verifier"), self.jkt
             )
+            if grant and not client.may_have_offline_access:
+                # It was taken from the client since the person was asked.
+                kept = [value for value in grant.scope.split() if value != OFFLINE_ACCESS]
+                grant = replace(grant, scope=" ".join(kept))
             issued = None
             if grant:
-                issued = self.provider.token_issuer.issue(unit, client, grant, None, True, self.jkt)
+                audience = self.audience(grant.resources)
+                issued = self.provider.token_issuer.issue(unit, client, grant, None, True, audience, self.jkt)
             if issued:
                 self.conclude(unit, issued)
         if not issued:
             raise InvalidGrantError("the code is not valid for this request, was used before, or its session is over")
-        return self.answer(issued, issued.grant.scope)
+        return self.answer(issued)
 
 
 class _RefreshTokenGrant(_Grant):
@@ -219,14 +236,43 @@ class _RefreshTokenGrant(_Grant):
                 if not set(scope) <= set(used.grant.scope.split()):
                     # Raised inside the unit of work: the refresh token is not used up.
                     raise InvalidScopeError("scope is wider than what was granted")
-                if client.session_activity == "token_refresh":
-                    self.provider.sessions.touch_by_refresh(unit, used.grant.session_id, client.client_id)
-                grant = replace(used.grant, scope=" ".join(scope) or used.grant.scope)
-                issued = self.provider.token_issuer.issue(unit, client, grant, used.refresh_token, False, self.jkt)
+                issued = self._issued(unit, client, used, " ".join(scope) or used.grant.scope)
                 if issued is None:
                     # Raised inside the unit of work: a refresh token that yields nothing is not used up.
                     raise InvalidGrantError(NOT_VALID)
                 self.conclude(unit, issued)
         if not issued:
             raise InvalidGrantError(NOT_VALID)
-        return self.answer(issued, issued.grant.scope)
+        return self.answer(issued)
+
+    def _issued(self, unit: Unit, client: Client, used: Refreshed, scope: str) -> Issued | None:
+        audience = self.audience(used.grant.resources)
+        if used.grant.session_id is None:
+            return self.provider.token_issuer.issue_offline(unit, client, used, scope, audience, self.jkt)
+        if client.session_activity == "token_refresh":
+            self.provider.sessions.touch_by_refresh(unit, used.grant.session_id, client.client_id)
+        grant = replace(used.grant, scope=scope)
+        return self.provider.token_issuer.issue(unit, client, grant, used.refresh_token, False, audience, self.jkt)
+
+
+class _ClientCredentialsGrant(_Grant):
+    """`client_credentials` (RFC 6749 4.4): the client speaks for itself, nobody is signed in.
+
+    So there is no ID token, no refresh token (4.4.3), and nothing in the scope that is about a person.
+    """
+
+    GRANT_TYPE = "client_credentials"
+
+    def create_token_response(self) -> dict[str, Any]:
+        client: Client = self.request.client
+        if client.is_public:
+            raise UnauthorizedClientError("a client that proves nothing does not get tokens of its own")
+        scope = list(dict.fromkeys((self.request.payload.data.get("scope") or "").split()))
+        if not set(scope) <= set(client.own_scope):
+            raise InvalidScopeError("scope is wider than what the client may have for itself")
+        audience = self.audience(client.resources)
+        with self.provider.units.writing() as unit:
+            own = " ".join(scope or client.own_scope)
+            issued = self.provider.token_issuer.issue_to_client(unit, client, own, audience, self.jkt)
+            self.conclude(unit, issued)
+        return self.answer(issued)

@@ -7,6 +7,8 @@ Public clients rotate: using generation n makes n+1, once. Because the successor
 whose answer was lost gets the very same successor again for 30 seconds, so no family ever has two live leaves; any
 later use of an old generation means that somebody copied it, and ends the family.
 
+A family lives in a session and dies with it. Without one it is of offline access (see `offline_access`).
+
 The family of a public client that proves to have a key is bound to it (RFC 9449 5): for whoever shows no proof of that
 key there is no such family, so that a copied token neither yields anything nor ends it for its owner.
 """
@@ -15,14 +17,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, or_, select, update
+from sqlalchemy import and_, insert, or_, select, update
 from sqlalchemy.orm import Session as Unit
 
-from idp.accounts.models import Account
+from idp.accounts.models import Account, lock_account
 from idp.audit.events import RefreshTokenReused
 from idp.audit.trail import Trail
 from idp.kernel.clock import Clock
 from idp.kernel.secrets import DerivedKeys, hash_secret, is_same, random_identifier
+from idp.oidc import offline_access
 from idp.oidc.authorization_code import Grant, Revoked, revoke_grant
 from idp.oidc.models import RefreshFamily
 from idp.sessions import idle
@@ -31,10 +34,11 @@ from idp.sessions.models import Session
 
 @dataclass(frozen=True)
 class Refreshed:
-    """The grant of the family, and the refresh token that is valid from now on."""
+    """The grant of the family, the refresh token that is valid from now on, and when the family ends."""
 
     grant: Grant
     refresh_token: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,13 @@ class RefreshTokens:
     def __init__(self, clock: Clock, trail: Trail, keys: DerivedKeys, grace: timedelta) -> None:
         self._clock, self._trail, self._keys, self._grace = clock, trail, keys, grace
 
-    def start(self, unit: Unit, grant: Grant, expires_at: datetime, jkt: str | None = None) -> str:
-        """The first refresh token of a new family, which is bound to the key with this thumbprint."""
+    def start(
+        self, unit: Unit, grant: Grant, expires_at: datetime, jkt: str | None = None, is_offline: bool = False
+    ) -> str:
+        """The first refresh token of a new family, which is bound to the key with this thumbprint.
+
+        It is in the grant's session, or of offline access and in none.
+        """
         handle = random_identifier()
         unit.execute(
             insert(RefreshFamily).values(
@@ -60,13 +69,14 @@ class RefreshTokens:
                 handle_hash=hash_secret(handle),
                 client_id=grant.client_id,
                 account_id=grant.account_id,
-                session_id=grant.session_id,
+                session_id=None if is_offline else grant.session_id,
                 scope=grant.scope,
                 requested_acr=grant.requested_acr,
                 claims=grant.claims,
                 level=grant.level,
                 amr=grant.amr,
                 auth_time=grant.auth_time,
+                resources=grant.resources,
                 dpop_jkt=jkt,
                 generation=0,
                 issued_at=self._clock.now(),
@@ -87,14 +97,20 @@ class RefreshTokens:
         if presented is None:
             return None
         handle, generation = presented
-        now = self._clock.now()
         family = RefreshFamily
+        # First the account, as everybody locks: what a reset or a block of this instant changes is seen below.
+        of_offline = select(family.account_id).where(
+            family.handle_hash == hash_secret(handle), family.session_id.is_(None)
+        )
+        lock_account(unit, unit.scalar(of_offline))
+        now = self._clock.now()
         mine = (
             family.handle_hash == hash_secret(handle),
             family.client_id == client_id,
             family.revoked_at.is_(None),
             family.expires_at > now,
             or_(family.dpop_jkt.is_(None), family.dpop_jkt == jkt),
+            or_(family.session_id.is_not(None), offline_access.holds(family)),
         )
         values: dict[str, Any] = {"rotated_at": now}
         if rotates:
@@ -107,7 +123,8 @@ class RefreshTokens:
             .execution_options(synchronize_session=False)
         ).scalar_one_or_none()
         if used is not None:
-            return Refreshed(_grant(used), self._token(handle, generation + 1 if rotates else generation))
+            refresh_token = self._token(handle, generation + 1 if rotates else generation)
+            return Refreshed(_grant(used), refresh_token, used.expires_at)
         return self._used_before(unit, unit.scalars(select(family).where(*mine)).one_or_none(), handle, generation, now)
 
     def owner(self, unit: Unit, token: str) -> str | None:
@@ -144,14 +161,17 @@ class RefreshTokens:
         found = unit.execute(
             select(RefreshFamily, Account.sub)
             .join(Account, Account.id == RefreshFamily.account_id)
-            .join(Session, Session.id == RefreshFamily.session_id)
+            .outerjoin(Session, Session.id == RefreshFamily.session_id)
             .where(
                 RefreshFamily.handle_hash == hash_secret(presented[0]),
                 RefreshFamily.generation == presented[1],
                 RefreshFamily.revoked_at.is_(None),
                 RefreshFamily.expires_at > now,
                 Account.blocked_at.is_(None),
-                idle.live(now),
+                or_(
+                    and_(RefreshFamily.session_id.is_not(None), Session.id.is_not(None), idle.live(now)),
+                    and_(RefreshFamily.session_id.is_(None), offline_access.holds(RefreshFamily)),
+                ),
             )
         ).one_or_none()
         return None if found is None else LiveRefreshToken(*found)
@@ -164,7 +184,7 @@ class RefreshTokens:
         is_predecessor = family.generation == generation + 1
         in_grace = family.rotated_at is not None and now < family.rotated_at + self._grace
         if is_predecessor and in_grace:
-            return Refreshed(_grant(family), self._token(handle, family.generation))
+            return Refreshed(_grant(family), self._token(handle, family.generation), family.expires_at)
         revoke_grant(unit, family.grant_id, "reused", now)
         self._trail.record(
             unit,
@@ -196,4 +216,5 @@ def _grant(family: RefreshFamily) -> Grant:
         level=family.level,
         amr=family.amr,
         auth_time=family.auth_time,
+        resources=family.resources,
     )

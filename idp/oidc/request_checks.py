@@ -6,7 +6,7 @@ from typing import Any, Never
 
 from idp.oidc import claims_parameter
 from idp.oidc.claims_parameter import acr_by_claim, wish
-from idp.oidc.clients import Client
+from idp.oidc.clients import OFFLINE_ACCESS, Client
 from idp.oidc.errors import SentToClient
 from idp.oidc.parameters import Parameters
 
@@ -105,7 +105,11 @@ class Checks:
         asked = list(dict.fromkeys((value or "").split(" ")))
         if "openid" not in asked:
             self.refuse("invalid_scope", "scope must contain openid")
-        return tuple(self._client.allows_scope(asked))
+        allowed = self._client.allows_scope(asked)
+        if "consent" not in self.prompt() or not self._client.may_have_offline_access:
+            # OIDC Core 11: ignored, unless somebody will be asked.
+            allowed = [value for value in allowed if value != OFFLINE_ACCESS]
+        return tuple(allowed)
 
     def code_challenge(self) -> str | None:
         challenge = self.limited("code_challenge", 128)

@@ -113,10 +113,10 @@ class SessionActivity:
             raise InvalidRequestError("either the client authenticates, or it sends an access token")
         asked = ResourceRequest(request.method, path, request.authorization, request.dpop)
         found = self._protected_resources.admit(asked)
-        client_of_token = self._endpoint.find_client(found.token.client_id)
-        if client_of_token is None or sid not in (None, found.session.sid):
+        # A token of the client alone, or of offline access, speaks of no session.
+        if found.session is None or sid not in (None, found.session.sid):
             raise InvalidToken(scheme=shown.scheme)
-        return _Caller(client_of_token, found.session.sid, is_authenticated=False)
+        return _Caller(found.client, found.session.sid, is_authenticated=False)
 
     def _session(self, unit: Unit, caller: _Caller) -> Session | None:
         return self._sessions.load_live_of_client(unit, caller.sid, caller.client.client_id)

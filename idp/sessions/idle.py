@@ -21,7 +21,8 @@ tests/sessions/test_every_route_and_the_clock.py, which calls every route of the
     GET   /signed_out                       no
     POST  /par                              no
     POST  /token                            when a refresh token is used by a client with `session_activity =
-                                            token_refresh`. A code: no, it follows an authorization request at once
+                                            token_refresh`. A code: no, it follows an authorization request at once.
+                                            A refresh token of offline access, and a client for itself: no
     POST  /session/activity                 when it is news: for clients with `session_activity = reported`
     GET   /session/status                   no
     POST  /session/status                   no

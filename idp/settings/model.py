@@ -60,7 +60,8 @@ class Settings(BaseSettings):
     )
     previous_secret_keys: Annotated[tuple[SecretKey, ...], BeforeValidator(to_list)] = Field(
         default=(),
-        description="Earlier secret keys, newest first: what they sealed can still be read.",
+        description="Earlier secret keys, newest first: what they sealed can still be read. The oldest makes the names"
+        " by which pairwise clients know people.",
         json_schema_extra={"allowed": "a list of keys"},
     )
     brand_name: BrandName = Field(

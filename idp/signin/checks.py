@@ -111,6 +111,11 @@ def asked_to_consent_again(situation: Situation) -> bool:
     return "consent" in asked.prompt and not asked.first_party and not situation.proofs.has_consented
 
 
+def offline_access_is_asked(situation: Situation) -> bool:
+    """Access while nobody is signed in is asked for: each time anew, by whichever client (OIDC Core 11)."""
+    return situation.asked.offline_access and not situation.proofs.has_consented
+
+
 def application_is_unproven(situation: Situation) -> bool:
     """Any program on the device could be this client: a person always sees which one gets in (RFC 8252 8.6)."""
     return situation.asked.anybody_can_pose_as_it and not situation.proofs.has_consented

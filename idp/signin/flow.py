@@ -31,8 +31,9 @@ from idp.oidc import answered_once, authorization_response, clients
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.authorization_request import AuthorizationRequest, requested_levels
 from idp.oidc.authorization_response import AuthorizationResponse
-from idp.oidc.clients import Client
+from idp.oidc.clients import OFFLINE_ACCESS, Client
 from idp.oidc.requesting_client import anybody_can_pose_as
+from idp.oidc.subjects import Subjects
 from idp.sessions.lifecycle import Opened, Proven, Sessions
 from idp.sessions.models import Session
 from idp.signin import checks
@@ -184,11 +185,13 @@ class Flow:
         codes: AuthorizationCodes,
         devices: Devices,
         factors: tuple[SecondFactor, ...],
+        subjects: Subjects,
         issuer: str,
         limits: Limits,
     ) -> None:
         self.units, self.clock, self.trail, self.sessions = units, clock, trail, sessions
         self._codes, self.devices, self.factors, self.issuer, self._limits = codes, devices, factors, issuer, limits
+        self._subjects = subjects
         self.acr = AcrValues(issuer)
 
     # begin
@@ -342,7 +345,7 @@ class Flow:
         """The one place where a Situation is built."""
         now = self.clock.now()
         request = AuthorizationRequest.from_json(interaction.request)
-        session = self._session_that_counts(unit, interaction, request, live)
+        session = self._session_that_counts(unit, interaction, request, client, live)
         of_this = session is not None and interaction.session_id == session.id
         # Once proofs became a session they are spent: only that session speaks for the person.
         unspent = interaction.session_id is None and self._proofs_hold(unit, interaction, now)
@@ -369,6 +372,7 @@ class Flow:
             acr_is_essential=bool(request.essential_acr),
             client_minimum=client.minimum_acr or PASSWORD,
             scope=request.consent_scope,
+            offline_access=OFFLINE_ACCESS in request.scope,
             first_party=client.first_party,
             anybody_can_pose_as_it=anybody_can_pose_as(client, request.redirect_uri),
         )
@@ -401,7 +405,12 @@ class Flow:
         return not is_void and now < proven_at + self._limits.interaction_idle
 
     def _session_that_counts(
-        self, unit: Unit, interaction: Interaction, request: AuthorizationRequest, live: Session | None
+        self,
+        unit: Unit,
+        interaction: Interaction,
+        request: AuthorizationRequest,
+        client: Client,
+        live: Session | None,
     ) -> Session | None:
         if live is None or live.id == interaction.session_id:
             return live
@@ -409,8 +418,8 @@ class Flow:
             return None
         if request.hinted_sub is not None:
             # The client means a particular person; anybody else's session is no answer (OIDC Core 3.1.2.1).
-            sub = unit.scalar(select(Account.sub).where(Account.id == live.account_id))
-            return live if sub == request.hinted_sub else None
+            account = unit.get_one(Account, live.account_id)
+            return live if self._subjects.of(client, account) == request.hinted_sub else None
         return live
 
     def _live(self, session: Session, of_this_interaction: bool, now: datetime) -> LiveSession:
@@ -583,7 +592,8 @@ class Flow:
         short_by = checks.shortfall(look.situation)
         if look.pending is not None or session is None:
             raise RuntimeError("a code needs a session and nothing left to ask")
-        if request.hinted_sub is not None and (look.account is None or look.account.sub != request.hinted_sub):
+        sub = self._subjects.of(look.client, look.account) if look.account else None
+        if request.hinted_sub is not None and sub != request.hinted_sub:
             # OIDC Core 3.1.2.1: a positive answer only about the person that the hint names.
             return authorization_response.failure(request, self.issuer, "login_required", "somebody else signed in")
         if short_by == "client" and request.is_silent:

@@ -80,6 +80,7 @@ PROMPTS = (
         (
             Check("scope_not_granted", checks.scope_not_granted),
             Check("prompt_consent", checks.asked_to_consent_again),
+            Check("offline_access", checks.offline_access_is_asked),
             Check("application_is_unproven", checks.application_is_unproven),
         ),
         authenticates=False,

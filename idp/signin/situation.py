@@ -15,6 +15,8 @@ class Asked:
     acr_is_essential: bool = False
     client_minimum: int = 1
     scope: frozenset[str] = frozenset()
+    offline_access: bool = False
+    """Access is asked for while nobody is signed in."""
     first_party: bool = True
     anybody_can_pose_as_it: bool = False
     """A public client on a loopback or custom-scheme redirect: nothing proves which program it is (RFC 8252 8.6)."""

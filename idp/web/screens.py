@@ -14,6 +14,7 @@ from idp.accounts.models import Account
 from idp.factors.base import Person, Purpose, SendsCodes
 from idp.factors.models import Credential
 from idp.oidc import claims
+from idp.oidc.clients import OFFLINE_ACCESS
 from idp.signin import checks
 from idp.signin.answers.common import (
     confirmation,
@@ -131,13 +132,17 @@ def enrol_second_factor(look: Look) -> Response:
 
 def consent(look: Look) -> Response:
     """What the application would get, with the real values."""
+    listed: list[tuple[str, str | None]]
     known = claims.userinfo(_person(look), look.request.consent_scope, look.request.claims)
     listed = [(key, _in_words(known[name])) for name, key in CONSENT_KEYS.items() if name in known]
+    listed = listed or [("consent.gets.account", None)]
+    if OFFLINE_ACCESS in look.request.scope:
+        listed.append(("consent.gets.offline_access", None))
     return _page(
         look,
         "signin/consent.html",
         client_host=urlsplit(look.request.redirect_uri).netloc or look.request.redirect_uri.partition(":")[0],
-        claims=listed or [("consent.gets.account", None)],
+        claims=listed,
         restart_url=_other_account_url(look),
         confirm=confirmation(use_cases().derived_keys, look, "consent"),
     )

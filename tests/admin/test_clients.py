@@ -54,6 +54,33 @@ def test_web_client_tells_activity_by_refreshes_when_it_has_them(
     assert client.session_activity == session_activity
 
 
+def test_client_that_nobody_signs_in_to_needs_no_redirect_uri(services: Services) -> None:
+    client, secret = services.clients.add("Nachttaken", grant_types=("client_credentials",), scope="reports:read")
+    assert secret is not None
+    assert (client.redirect_uris, client.response_types, client.session_activity) == ([], [], "none")
+    with pytest.raises(Refusals) as refused:
+        services.clients.set(client.client_id, grant_types=("authorization_code",))
+    assert "client.redirect_uri_missing" in refused.value.message_keys
+    changes: dict[str, Any] = {"grant_types": REFRESHING, "redirect_uris": [CALLBACK], "scope": "openid"}
+    changed, _ = services.clients.set(client.client_id, **changes)
+    assert changed.response_types == ["code"]
+
+
+def test_resource_server_has_no_grant_and_names_itself(services: Services) -> None:
+    server, secret = services.clients.add("Salaris", grant_types=(), resources=["https://payroll.example/"])
+    assert secret is not None and server.is_resource_server
+    assert (server.scope, server.redirect_uris, server.response_types) == ("", [], [])
+
+
+def test_pairwise_client_keeps_the_host_that_its_names_are_made_for(services: Services) -> None:
+    client, _ = services.clients.add("Atosi", [CALLBACK, f"{CALLBACK}/2"], client_id="atosi", subject_type="pairwise")
+    assert client.sector_identifier == "app.example"
+    services.clients.set("atosi", redirect_uris=[CALLBACK])
+    with pytest.raises(Refusals) as refused:
+        services.clients.set("atosi", redirect_uris=["https://other.example/callback"])
+    assert refused.value.message_keys == ("client.sector",)
+
+
 def test_chosen_session_activity_stands_over_the_default(services: Services) -> None:
     client, _ = services.clients.add("Atosi", [CALLBACK], grant_types=REFRESHING, session_activity="reported")
     assert client.session_activity == "reported"
@@ -116,8 +143,40 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"session_activity": "token_refresh"}, "client.session_activity_without_refresh"),
     ({"grant_types": ("refresh_token",)}, "client.grant_types"),
     ({"grant_types": ("authorization_code", "implicit")}, "client.grant_types"),
+    (
+        {"grant_types": ("refresh_token", "client_credentials"), "scope": "", "session_activity": "none"},
+        "client.grant_types",
+    ),
+    ({"grant_types": (), "scope": ""}, "client.grant_types"),
+    (
+        {
+            "application_type": "native",
+            "session_activity": "none",
+            "grant_types": ("authorization_code", "client_credentials"),
+        },
+        "client.client_credentials_public",
+    ),
+    ({"grant_types": ("client_credentials",), "scope": "openid reports"}, "client.scope_of_people"),
+    ({"grant_types": ("client_credentials",), "scope": 'rep"orts'}, "client.scope_unknown"),
+    ({"scope": "openid reports"}, "client.scope_unknown"),
+    ({"subject_type": "secret"}, "client.subject_type"),
+    ({"resources": ["payroll"]}, "client.resource"),
+    ({"resources": ["https://payroll.example/#x"]}, "client.resource"),
+    ({"resources": ["urn:x:y", "urn:x:y"]}, "client.resource_twice"),
+    (
+        {
+            "application_type": "native",
+            "session_activity": "none",
+            "grant_types": (),
+            "scope": "",
+            "resources": ["urn:x:y"],
+        },
+        "client.resource_server_public",
+    ),
+    ({"subject_type": "pairwise", "redirect_uris": [CALLBACK, "https://other.example/"]}, "client.sector"),
     ({"scope": "profile"}, "client.scope_without_openid"),
-    ({"scope": "openid offline_access admin"}, "client.scope_unknown"),
+    ({"scope": "openid offline_access admin", "grant_types": REFRESHING}, "client.scope_unknown"),
+    ({"scope": "openid offline_access"}, "client.offline_access_without_refresh"),
     ({"id_token_signed_response_alg": "none"}, "client.signing_algorithm"),
     ({"id_token_signed_response_alg": "HS256"}, "client.signing_algorithm"),
     ({"minimum_acr": 0}, "client.minimum_acr"),

@@ -13,12 +13,14 @@ from joserfc.jwk import ECKey
 
 from idp.kernel.levels import AcrValues
 from idp.oidc import discovery
+from idp.oidc.clients import SCOPES
 from tests.accounts.test_standard_claims import EVERY
 from tests.client_assertions import claims_of, in_body, jwks_of, key_of, signed
 from tests.conftest import ISSUER
 from tests.egress.receivers import Receiver, status
 from tests.oidc.journeys import Answer, Browser, Provider, RelyingParty, basic, body, error, form_encoded
-from tests.oidc.signing import encoded, public_keys, signed
+from tests.oidc.signing import encoded, public_keys
+from tests.oidc.signing import signed as signed_object
 from tests.proofs import ProofKey
 from tests.web.reading import Page
 
@@ -117,11 +119,13 @@ def test_response_mode_works(provider: Provider, party: RelyingParty, browser: B
 
 
 @_each("grant_types_supported")
-def test_grant_type_works(party: RelyingParty, value: str) -> None:
+def test_grant_type_works(provider: Provider, party: RelyingParty, value: str) -> None:
+    machine = provider.client(grant_types=["client_credentials"], scope="reports", response_types=[], redirect_uris=[])
     tokens = party.signed_in()
     uses: dict[str, Callable[[], Any]] = {
         "authorization_code": lambda: tokens["access_token"],
         "refresh_token": lambda: body(party.refresh(tokens["refresh_token"]))["access_token"],
+        "client_credentials": lambda: body(machine.token({"grant_type": "client_credentials"}))["access_token"],
     }
     assert uses[value]()
 
@@ -129,7 +133,9 @@ def test_grant_type_works(party: RelyingParty, value: str) -> None:
 @_each("subject_types_supported")
 def test_subject_type_is_what_clients_see(provider: Provider, value: str) -> None:
     who = provider.somebody()
-    seen = {provider.claims(provider.client().signed_in(who)["id_token"])["sub"] for _ in range(2)}
+    sectors = "one.example", "two.example"
+    parties = [provider.client(subject_type=value, sector_identifier=sector) for sector in sectors]
+    seen = {provider.claims(party.signed_in(who)["id_token"])["sub"] for party in parties}
     assert {1: "public", 2: "pairwise"}[len(seen)] == value
 
 
@@ -196,8 +202,9 @@ def test_code_challenge_method_works(party: RelyingParty, value: str) -> None:
 
 @_each("scopes_supported")
 def test_scope_works(provider: Provider, value: str) -> None:
-    party = provider.client(scope=f"openid {value}")
-    assert value in party.signed_in(scope=f"openid {value}")["scope"].split()
+    # Offline access is given to who is registered for it and asks for consent (OIDC Core 11).
+    party = provider.client(scope=" ".join(SCOPES))
+    assert value in party.signed_in(scope=f"openid {value}", prompt="consent")["scope"].split()
 
 
 @pytest.fixture(scope="module")
@@ -268,7 +275,7 @@ def _request_objects_work(provider: Provider, by_reference: bool) -> None:
     with Receiver() as shelf:
         at = f"http://127.0.0.1:{shelf.port}"
         party = provider.client(jwks=public_keys("ES256"), request_uris=[f"{at}/request"])
-        token = signed({**party.request(), "iss": party.client_id, "aud": provider.issuer})
+        token = signed_object({**party.request(), "iss": party.client_id, "aud": provider.issuer})
         shelf.behaviour = status(200, token.encode(), **{"Content-Type": "application/oauth-authz-req+jwt"})
         asked = {"request_uri": f"{at}/request"} if by_reference else {"request": token}
         assert body(party.redeem(party.code(**asked)))["id_token"]
@@ -280,7 +287,7 @@ def _request_objects_work(provider: Provider, by_reference: bool) -> None:
 @_each("request_object_signing_alg_values_supported")
 def test_algorithm_of_request_objects_works(provider: Provider, value: str) -> None:
     party = provider.client(jwks=public_keys(value), request_object_signing_alg=value)
-    token = signed({**party.request(), "iss": party.client_id, "aud": provider.issuer}, value)
+    token = signed_object({**party.request(), "iss": party.client_id, "aud": provider.issuer}, value)
     assert body(party.redeem(party.code(request=token)))["id_token"]
 
 
@@ -338,7 +345,6 @@ def test_response_mode_that_is_not_advertised_is_refused(
     [
         "implicit",
         "password",
-        "client_credentials",
         "urn:ietf:params:oauth:grant-type:device_code",
         "urn:ietf:params:oauth:grant-type:jwt-bearer",
         "urn:ietf:params:oauth:grant-type:token-exchange",

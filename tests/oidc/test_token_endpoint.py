@@ -143,7 +143,7 @@ def test_repeated_parameter_is_invalid_request(party: RelyingParty, code: str, n
         ({"grant_type": None}, "invalid_request"),
         ({"grant_type": ""}, "invalid_request"),
         ({"grant_type": "password"}, "unsupported_grant_type"),
-        ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
+        ({"grant_type": "client_credentials"}, "unauthorized_client"),
         ({"grant_type": "implicit"}, "unsupported_grant_type"),
         ({"grant_type": "urn:ietf:params:oauth:grant-type:device_code"}, "unsupported_grant_type"),
         ({"grant_type": 'auth"or\\ization_c\u00f6de\r\n'}, "unsupported_grant_type"),

@@ -29,6 +29,7 @@ MINUTE = timedelta(minutes=1)
 MOMENT = timedelta(microseconds=1)
 IDLE = 30 * MINUTE
 KINDS = ("none", "token_refresh", "reported")
+OFFLINE = "offline"
 ACTIVITY, STATUS = "/session/activity", "/session/status"
 SHOW = "/s/<interaction_id>/<prompt>"
 COLOUR = "#ffdd00"
@@ -105,6 +106,11 @@ class Caller:
         page = self.browser.follow(self.authorize("iframe", self.stranger, prompt="consent"))
         assert page.prompt == "consent", (page.status, page.url)
         return page
+
+    def offline_code(self) -> str:
+        """A code after the person allowed that the application comes while they are not signed in."""
+        asked = self.authorize(None, self.clients[OFFLINE], prompt="consent", scope="openid offline_access")
+        return self.browser.submit(self.browser.follow(asked), decision="allow").code
 
     # a client's requests
 
@@ -266,6 +272,14 @@ CALLS = [
         )
         for kind in KINDS
     ),
+    Call(TOKEN, "refresh of offline access", "no", lambda c: c.refreshed(OFFLINE), kinds=(OFFLINE,)),
+    Call(
+        TOKEN,
+        "client for itself",
+        "no",
+        lambda c: c.post("/token", c.basic(OFFLINE), grant_type="client_credentials"),
+        kinds=(OFFLINE,),
+    ),
     Call(
         TOKEN,
         "wrong refresh token",
@@ -378,6 +392,13 @@ def new_caller(world: World) -> Iterator[Callable[[Call], Caller]]:
     organization = make.organization(brand_colour=COLOUR)
     anna = make.account(organization)
     clients = {kind: make.client(kind.replace("_", "-"), session_activity=kind) for kind in KINDS}
+    # Its refreshes would count, were they those of a session.
+    clients[OFFLINE] = make.client(
+        OFFLINE,
+        session_activity="token_refresh",
+        scope="openid offline_access",
+        grant_types=["authorization_code", "refresh_token", "client_credentials"],
+    )
     stranger = make.client("stranger", first_party=False)
     with world.app.app_context():
         world.services.logos.set("10234", "light", picture())
@@ -396,7 +417,9 @@ def new_caller(world: World) -> Iterator[Callable[[Call], Caller]]:
         browser.cookies[SESSION_COOKIE] = opened.secret
         caller = Caller(world, anna, clients, stranger, browser, opened.session.id, opened.session.sid, kept=kept)
         for kind in call.kinds:
-            code = caller.authorize(client=clients[kind], prompt="none").code
+            code = (
+                caller.offline_code() if kind == OFFLINE else caller.authorize(client=clients[kind], prompt="none").code
+            )
             caller.tokens[kind] = world.redeem(clients[kind], code).body
         if call.act is left:
             page = caller.waiting()

@@ -187,6 +187,11 @@ CONSENT = [
     ("nothing granted", signing_in(person(), THIRD), ("scope_not_granted",)),
     ("less granted", signing_in(person(granted_scope=frozenset({"openid"})), THIRD), ("scope_not_granted",)),
     ("in a live session", signed_in(person(), THIRD), ("scope_not_granted",)),
+    ("offline access, for a first-party client too", signed_in(person(), asked("consent", offline_access=True)),
+     ("offline_access",)),
+    ("offline access, though it was given before",
+     signed_in(person(granted_scope=THIRD.scope | {"offline_access"}), replace(THIRD, offline_access=True)),
+     ("offline_access",)),
     ("in a postponed session", signed_in(in_campaign(), THIRD, session(has_postponed=True)), ("scope_not_granted",)),
     ("after the second factor",
      Situation(asked=THIRD, proofs=with_factor(), person=person(TOTP)), ("scope_not_granted",)),
@@ -233,6 +238,7 @@ NOTHING_TO_ASK = [
     ("more granted than asked", signed_in(person(granted_scope=THIRD.scope | {"profile"}), THIRD)),
     ("consented here", signed_in(person(), replace(THIRD, prompt=frozenset({"consent"})), has_consented=True)),
     ("prompt=consent of a first-party client", signed_in(person(), asked("consent", scope=THIRD.scope))),
+    ("offline access, consented here", signed_in(person(), asked(offline_access=True), has_consented=True)),
     ("posing is possible, consented here", signed_in(person(), asked(anybody_can_pose_as_it=True), has_consented=True)),
 ]  # fmt: skip
 
@@ -322,6 +328,7 @@ SITUATIONS = st.builds(
         acr_is_essential=st.booleans(),
         client_minimum=LEVELS,
         scope=SCOPES,
+        offline_access=st.booleans(),
         first_party=st.booleans(),
         anybody_can_pose_as_it=st.booleans(),
     ),
@@ -362,6 +369,12 @@ def test_enrolment_is_never_pending_while_an_enrolled_credential_is_unproven_in_
 def test_consent_is_never_pending_while_an_authentication_prompt_has_a_reason(situation: Situation) -> None:
     if pending(situation)[0] == "consent":
         assert not any(prompt.reasons_in(situation) for prompt in PROMPTS if prompt.authenticates)
+
+
+@given(SITUATIONS)
+def test_offline_access_is_never_given_unasked_whoever_the_client_is(situation: Situation) -> None:
+    if situation.asked.offline_access and not situation.proofs.has_consented:
+        assert pending(situation) != NOTHING
 
 
 @given(SITUATIONS)

@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session as Unit
 from idp.audit.events import ConsentDenied, ConsentGiven
 from idp.consents.record import grant
 from idp.kernel.secrets import DerivedKeys, is_same
+from idp.oidc.clients import OFFLINE_ACCESS
 from idp.signin.answers.common import Answering, Form, Reaction, about, confirmation
 from idp.signin.flow import Advanced, Browser, Look
 
@@ -31,8 +32,10 @@ class Consent:
             scope = present.request.consent_scope
             if present.account_id is None:
                 return {}
-            if not present.client.first_party:
-                grant(unit, present.account_id, present.client.client_id, scope, self._answering.clock.now())
+            # Of a first-party client nothing has to be remembered but that it may come while nobody is signed in.
+            kept = scope & {OFFLINE_ACCESS} if present.client.first_party else scope
+            if kept:
+                grant(unit, present.account_id, present.client.client_id, kept, self._answering.clock.now())
             self._answering.trail.record(unit, about(present, ConsentGiven(scope=" ".join(sorted(scope)))))
             return {"consented": True, "account_id": present.account_id, "error": None}
 
