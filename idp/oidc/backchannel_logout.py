@@ -50,7 +50,9 @@ class LogoutNotices:
         if not client_ids:
             return
         sub = unit.scalar(select(Account.sub).where(Account.id == session.account_id))
-        with_addresses = select(Client.client_id, Client.backchannel_logout_uri).where(Client.client_id.in_(client_ids))
+        with_addresses = select(Client.client_id, Client.backchannel_logout_uri).where(
+            Client.client_id.in_(client_ids), Client.deleted_at.is_(None)
+        )
         addresses = {client_id: uri for client_id, uri in unit.execute(with_addresses)}
         payload = {"sid": session.sid, "sub": sub}
         notices = [

@@ -21,7 +21,14 @@ APPLICATION_TYPES = ("web", "browser", "native")
 SCOPES = ("openid", "profile", "email")
 # Columns that are not metadata: secrets, and a picture.
 NEVER_SHOWN = frozenset(
-    {"client_secret_hash", "client_secret_sealed", "registration_access_token_hash", "registered_with", "logo"}
+    {
+        "client_secret_hash",
+        "client_secret_sealed",
+        "registration_access_token_hash",
+        "registered_with",
+        "logo",
+        "deleted_at",
+    }
 )
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
@@ -103,7 +110,8 @@ class Client(Base):
     # What people and administrators are shown. `localized` holds members such as `client_name#nl`.
     contacts: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     logo_uri: Mapped[str | None] = mapped_column(String(2000))
-    logo: Mapped[bytes | None]
+    # Only the page that shows it reads it.
+    logo: Mapped[bytes | None] = mapped_column(deferred=True)
     localized: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     software_id: Mapped[str | None] = mapped_column(String(200))
     software_version: Mapped[str | None] = mapped_column(String(200))
@@ -112,6 +120,13 @@ class Client(Base):
     registered_with: Mapped[int | None] = mapped_column(ForeignKey("initial_access_tokens.id"), index=True)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    # Of a client that is gone the row stays: for the receipts that name it, and so that nobody gets its identifier.
+    deleted_at: Mapped[datetime | None]
+
+    @property
+    def registered_itself(self) -> bool:
+        """True for a client that no administrator registered (RFC 7591): each installation has an identity of its own."""
+        return self.registration_access_token_hash is not None
 
     @property
     def is_public(self) -> bool:
@@ -166,8 +181,9 @@ def sealed_secret_place(client: Client) -> str:
 
 
 def find(session: Session, client_id: str | None) -> Client | None:
-    """The client with exactly this identifier."""
-    return session.get(Client, client_id) if client_id and "\x00" not in client_id else None
+    """The client with exactly this identifier, unless it is gone."""
+    client = session.get(Client, client_id) if client_id and "\x00" not in client_id else None
+    return None if client is None or client.deleted_at is not None else client
 
 
 def check_redirect_uri(uri: str, application_type: str) -> None:
@@ -212,7 +228,9 @@ def origin(uri: str) -> str | None:
 
 def is_origin_of_a_browser_application(session: Session, asked: str) -> bool:
     """True when scripts of this origin are those of a registered browser application: it has a redirect URI there."""
-    registered = session.scalars(select(Client.redirect_uris).where(Client.application_type == "browser"))
+    registered = session.scalars(
+        select(Client.redirect_uris).where(Client.application_type == "browser", Client.deleted_at.is_(None))
+    )
     return any(origin(uri) == asked for uris in registered for uri in uris)
 
 
