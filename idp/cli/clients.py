@@ -11,6 +11,7 @@ import click
 from idp.admin.activity_signals import LOOKED_AT
 from idp.admin.clients import GRANT_TYPES
 from idp.cli.base import Failure, Group, State, pass_state
+from idp.cli.client_tokens import token
 from idp.cli.values import JSON_FILE, TEXT, given
 from idp.oidc.clients import (
     ACCESS_TOKEN_FORMATS,
@@ -220,3 +221,6 @@ def show_client(state: State, /, client_id: str) -> None:
             " after they last visited us.",
             err=True,
         )
+
+
+client.add_command(token)
