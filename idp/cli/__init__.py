@@ -8,6 +8,7 @@
     administration.py   org, user: a thin face of `admin`
     keys.py             keys list, keys rotate, keys retire
     clients.py          client add, client set, client list, client show
+    client_tokens.py    client token add, list, revoke: who may register applications
     appearance.py       org set-logo, and the options of org set about colour, privacy statement and texts
     campaign.py         campaign simulate: who would meet what on a day
     service_desk.py     user show, reset, undo-reset, lift-wait, extend, set, block, unblock

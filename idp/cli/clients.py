@@ -10,6 +10,7 @@ import click
 
 from idp.admin.activity_signals import LOOKED_AT
 from idp.cli.base import Failure, Group, State, pass_state
+from idp.cli.client_tokens import token
 from idp.cli.values import JSON_FILE, TEXT, Clearable, given
 from idp.oidc.clients import (
     ACCESS_TOKEN_FORMATS,
@@ -298,3 +299,6 @@ def show_client(state: State, /, client_id: str) -> None:
             " after they last visited us.",
             err=True,
         )
+
+
+client.add_command(token)

@@ -199,7 +199,8 @@ def _with_addresses(unit: Unit, claimed: Sequence[Any]) -> Sequence[Notice]:
     about = {row.id: _about(row.payload) for row in claimed}
     receivers, sids = {row.receiver for row in claimed}, {sid for sid, _ in filter(None, about.values())}
     columns = Client.client_id, Client.backchannel_logout_uri, Client.id_token_signed_response_alg
-    clients = {row.client_id: row for row in unit.execute(select(*columns).where(Client.client_id.in_(receivers)))}
+    query = select(*columns).where(Client.client_id.in_(receivers), Client.deleted_at.is_(None))
+    clients = {row.client_id: row for row in unit.execute(query)}
     sessions = {each.sid: each for each in unit.scalars(select(Session).where(Session.sid.in_(sids)))}
     notices = []
     for row in sorted(claimed, key=lambda row: row.id):
