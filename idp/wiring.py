@@ -22,6 +22,7 @@ from idp.attempts.budget import Attempts
 from idp.attempts.budget import Limits as AttemptLimits
 from idp.attempts.counts import Counts
 from idp.audit.trail import Trail
+from idp.egress.guarded import GuardedClient
 from idp.factors.email_code import Limits as MailCodeLimits
 from idp.factors.registry import Tools, second_factors
 from idp.kernel.clock import Clock, SystemClock
@@ -32,6 +33,8 @@ from idp.metrics.figures import Figures
 from idp.oidc.access_token import AccessTokens
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.backchannel_logout import LogoutNotices
+from idp.oidc.client_assertion import ClientAssertions
+from idp.oidc.client_keys import ClientKeys
 from idp.oidc.dpop import Proofs
 from idp.oidc.introspection import Introspection
 from idp.oidc.keys import Keys
@@ -65,7 +68,9 @@ class Services:
     derived_keys: DerivedKeys
     envelope: Envelope
     post: Post
+    egress: GuardedClient
     keys: Keys
+    client_keys: ClientKeys
     sessions: Sessions
     passwords: Passwords
     devices: Devices
@@ -104,7 +109,9 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     derived_keys = DerivedKeys(secret_key)
     envelope = Envelope(secret_key, [key.get_secret_value() for key in settings.previous_secret_keys])
     post = Post(envelope, clock)
-    keys = Keys(units, envelope, clock)
+    egress = GuardedClient(settings.egress.allow_loopback)
+    keys, client_keys = Keys(units, envelope, clock), ClientKeys(egress)
+    assertions = ClientAssertions(units, clock, envelope, client_keys, settings.issuer)
     figures = Figures()
     oldest_key = [settings.secret_key, *settings.previous_secret_keys][-1].get_secret_value()
     subjects = Subjects(derived_keys if oldest_key == secret_key else DerivedKeys(oldest_key))
@@ -117,7 +124,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     )
     token_issuer = TokenIssuer(clock, keys, sessions, refresh_tokens, subjects, settings.issuer, lifetimes)
     proofs = Proofs(clock, derived_keys, settings.issuer, settings.tokens.dpop_nonce == "on")
-    provider = Provider(units, trail, codes, refresh_tokens, token_issuer, sessions, proofs)
+    provider = Provider(units, trail, assertions, codes, refresh_tokens, token_issuer, sessions, proofs)
     access_tokens = AccessTokens(units, clock, keys, settings.issuer)
     protected_resources = ProtectedResources(units, access_tokens, proofs)
     passwords = Passwords(settings.passwords)
@@ -152,16 +159,20 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         derived_keys=derived_keys,
         envelope=envelope,
         post=post,
+        egress=egress,
         keys=keys,
+        client_keys=client_keys,
         sessions=sessions,
         passwords=passwords,
         devices=devices,
         identification=identification,
         proofs=proofs,
         provider=provider,
-        introspection=Introspection(units, clock, trail, access_tokens, refresh_tokens, subjects, settings.issuer),
-        revocation=Revocation(units, trail, access_tokens, refresh_tokens),
-        session_activity=SessionActivity(units, clock, trail, sessions, protected_resources),
+        introspection=Introspection(
+            units, clock, trail, assertions, access_tokens, refresh_tokens, subjects, settings.issuer
+        ),
+        revocation=Revocation(units, trail, assertions, access_tokens, refresh_tokens),
+        session_activity=SessionActivity(units, clock, trail, assertions, sessions, protected_resources),
         userinfo=Userinfo(protected_resources, subjects),
         flow=flow,
         answers=answers,

@@ -26,7 +26,6 @@ from granian.server import Server
 from idp import create_app
 from idp.cli import logs, metrics
 from idp.cli.base import Command, Failure, State, pass_state
-from idp.egress.guarded import GuardedClient
 from idp.jobs.campaign_mails import CampaignMails
 from idp.jobs.deliver_logout_notices import LogoutNoticeDelivery
 from idp.jobs.schedule import mail_tasks, notice_tasks, sweep_tasks, tasks
@@ -136,9 +135,7 @@ def _workers(app: Flask, services: Services, stopping: Event) -> list[Worker]:
     )
     sender = MailSender(services.units, services.clock, services.post, relay)
     tokens = LogoutTokens(services.keys, services.clock, settings.issuer)
-    delivery = LogoutNoticeDelivery(
-        services.units, services.clock, tokens, GuardedClient(settings.egress.allow_loopback), services.figures
-    )
+    delivery = LogoutNoticeDelivery(services.units, services.clock, tokens, services.egress, services.figures)
     is_stopping = stopping.is_set
     ending = sweep_tasks(services.units, services.sessions)
     each_of = (every, ending, mail_tasks(sender, is_stopping), notice_tasks(delivery, is_stopping))

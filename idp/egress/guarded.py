@@ -15,6 +15,7 @@ from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from http.client import HTTPException
 from ipaddress import ip_address
 from threading import Event, Thread, Timer
@@ -70,8 +71,11 @@ class GuardedClient:
     ) -> None:
         """`allow_loopback`: this machine and private networks may be called."""
         self._allow_near, self._timeout, self._resolve = allow_loopback, timeout, resolve
-        # SSL_CERT_FILE, or the certificates of the system.
-        self._tls = ssl.create_default_context()
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        """SSL_CERT_FILE, or the certificates of the system. Reading them takes longer than anything else here."""
+        return ssl.create_default_context()
 
     def get(self, url: str) -> Answer:
         """What stands at the address. Raises CallFailed."""

@@ -9,6 +9,7 @@ refresh_token.py          families of refresh tokens: kept by confidential clien
 resource_indicators.py    which resource servers an access token is for
 offline_access.py         access while nobody is signed in: when it holds, and its end
 client_authentication.py  none, client_secret_basic, client_secret_post
+client_assertion.py       client_secret_jwt, private_key_jwt
 client_keys.py            keys of clients, by value or fetched, and what they signed
 signatures.py             JSON Web Signatures from outside: one algorithm, one key
 used_identifiers.py       what may be used once, across all nodes

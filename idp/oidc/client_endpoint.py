@@ -17,6 +17,7 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from idp.audit.events import TokenRequestRefused
 from idp.audit.trail import Trail
 from idp.oidc import client_authentication, clients, parameters
+from idp.oidc.client_assertion import ClientAssertions
 from idp.oidc.clients import Client
 from idp.oidc.errors import plain_description
 from idp.oidc.parameters import Parameters
@@ -24,7 +25,7 @@ from idp.store.units import UnitsOfWork
 
 log = logging.getLogger(__name__)
 
-METHODS = ["client_secret_basic", "client_secret_post", "none"]
+METHODS = list(clients.AUTHENTICATION_METHODS)
 CREDENTIALS = ("client_id", "client_secret", "client_assertion", "client_assertion_type")
 NO_STORE = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
 FORM = "application/x-www-form-urlencoded"
@@ -58,15 +59,23 @@ class ClientEndpoint:
         name: str,
         units: UnitsOfWork,
         trail: Trail,
+        assertions: ClientAssertions,
         known_parameters: Sequence[str],
         records_strangers: bool = False,
+        paths: Sequence[str] = (),
     ) -> None:
-        """`records_strangers`: refusals stand in the audit trail also when no client authenticated itself."""
+        """`records_strangers`: refusals stand in the audit trail also when no client authenticated itself.
+
+        `paths`: where it is, below the issuer, if not at its name.
+        """
         self._name, self._units, self._trail, self._records_strangers = name, units, trail, records_strangers
         self._known_parameters = (*CREDENTIALS, *known_parameters)
         self._authentication = ClientAuthentication(self.find_client)
-        for method in METHODS:
-            self._authentication.register(method, getattr(client_authentication, method))
+        self._authentication.register("none", client_authentication.none)
+        self._authentication.register("client_secret_basic", client_authentication.client_secret_basic)
+        self._authentication.register("client_secret_post", client_authentication.client_secret_post)
+        for method in ("client_secret_jwt", "private_key_jwt"):
+            self._authentication.register(method, assertions.reader(method, paths or (f"/{name}",)))
 
     def read(self, request: ClientRequest) -> Parameters:
         """The parameters. Raises InvalidRequestError for a body that is no form, and for a known one sent twice."""
@@ -100,17 +109,20 @@ class ClientEndpoint:
 
     def authenticate(self, request: OAuth2Request) -> Client:
         """The client that sent it, authenticated as it is registered. Raises InvalidClient."""
+        method = client_authentication.method_of(request)
         try:
-            client: Client = self._authentication(request, METHODS)
+            client: Client = self._authentication(request, [method])
+        except client_authentication.InvalidClient:
+            raise
         except OAuth2Error as error:
-            raise client_authentication.InvalidClient() from error
+            raise client_authentication.InvalidClient(f"no client authenticates so by {method}") from error
         return client
 
     def confidential_client(self, request: ClientRequest, read: Parameters) -> Client:
         """As `authenticate`; InvalidClient also for one that proved nothing because it keeps no secret."""
         client = self.authenticate(self.oauth2_request(request, read))
         if client.is_public:
-            raise client_authentication.InvalidClient()
+            raise client_authentication.InvalidClient(f"{client.client_id} keeps no secret, and this is not for such")
         return client
 
     def refused(self, error: OAuth2Error, client_id: str | None = None) -> ClientResponse:
@@ -120,14 +132,15 @@ class ClientEndpoint:
         """
         status, body, headers = error()
         description = plain_description(str(body.get("error_description", "")))
+        reason = plain_description(getattr(error, "reason", description))
         if client_id is not None or self._records_strangers:
             with self._units.writing() as unit:
                 event = TokenRequestRefused(
-                    error=str(error.error), detail=description, endpoint=self._name, client_id=client_id
+                    error=str(error.error), detail=reason, endpoint=self._name, client_id=client_id
                 )
                 self._trail.record(unit, event)
         else:
-            log.warning("a request to %s was refused: %s: %s", self._name, error.error, description)
+            log.warning("a request to %s was refused: %s: %s", self._name, error.error, reason)
         answer = {"error": error.error} | ({"error_description": description} if description else {})
         challenge = tuple(pair for pair in headers if pair[0] == "WWW-Authenticate")
         return ClientResponse(status or 400, answer, NO_STORE + challenge)

@@ -1,7 +1,13 @@
 """Keys of clients, given by value (`jwks`) or by reference (`jwks_uri`), and what they signed.
 
-    by reference    fetched through the guarded client, kept for ten minutes; an unknown `kid` fetches once more, but no
-                    address is called more than once in ten seconds, whatever anybody sends (OIDC Core 10.1.1)
+    by reference    fetched through the guarded client and believed for ten minutes. A `kid` that is not among them is
+                    looked for at once (OIDC Core 10.1.1), and from then on every ten seconds at most, whatever anybody
+                    sends
+    no answer       the keys that are known stay good for a day, so that a client's users can sign in while its address
+                    is down for a night; whoever holds a withdrawn key and can keep the address down gains that day. It
+                    is asked again after 10, 20, 40 ... 120 seconds: one that hangs costs little
+    many at once    one asks, the others wait for its answer; as many threads as `MOST_FETCHING` and `MOST_WAITING` say,
+                    so that addresses that hang never hold all of them. The rest goes on with what is known
     which key       the one that `kid` names; without a `kid`, each that could have made such a signature (RFC 7515 6)
 
 Nothing here touches the database: no unit of work is open while a client's server is asked.
@@ -11,12 +17,12 @@ import json
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from threading import Lock
+from threading import BoundedSemaphore, Event, Lock
 from typing import Any
 
-from idp.egress.guarded import CallFailed, GuardedClient
+from idp.egress.guarded import TIMEOUT, CallFailed, GuardedClient
 from idp.kernel.clock import ticks
 from idp.oidc.clients import Client
 from idp.oidc.signatures import ASYMMETRIC, KEY_TYPES, AnyKey, Signed, candidates, header_of, imported, verified_by
@@ -24,15 +30,34 @@ from idp.oidc.signatures import ASYMMETRIC, KEY_TYPES, AnyKey, Signed, candidate
 log = logging.getLogger(__name__)
 
 KEPT_FOR = timedelta(minutes=10)
+KEPT_WITHOUT_ANSWER = timedelta(hours=24)
 ASKED_AGAIN_AFTER = timedelta(seconds=10)
+LONGEST_PAUSE = timedelta(seconds=120)
 MOST_KEPT = 1000
+MOST_FETCHING = 8
+MOST_WAITING = 8
 
 
-@dataclass(frozen=True)
-class _Fetched:
-    keys: Sequence[AnyKey]
-    asked_at: timedelta
-    answered_at: timedelta | None
+@dataclass
+class _Address:
+    """What is known of an address; changed under the lock only."""
+
+    keys: Sequence[AnyKey] = ()
+    asked_at: timedelta | None = None
+    answered_at: timedelta | None = None
+    failures: int = 0
+    # A key that was made since may be looked for at once: true after an answer to somebody who looked for none.
+    may_look_at_once: bool = False
+    being_asked: Event | None = field(default=None, repr=False)
+
+    def is_younger(self, now: timedelta, age: timedelta) -> bool:
+        return self.answered_at is not None and now - self.answered_at < age
+
+    def may_be_asked(self, now: timedelta, looks_for_new: bool) -> bool:
+        if self.asked_at is None or (looks_for_new and self.may_look_at_once):
+            return True
+        doublings = min(max(self.failures - 1, 0), 10)
+        return now - self.asked_at >= min(ASKED_AGAIN_AFTER * (1 << doublings), LONGEST_PAUSE)
 
 
 class ClientKeys:
@@ -41,8 +66,9 @@ class ClientKeys:
     def __init__(self, client: GuardedClient, ticks: Callable[[], timedelta] = ticks) -> None:
         """`ticks`: this machine's own, unless a test has others."""
         self._client, self._ticks = client, ticks
-        self._fetched: OrderedDict[str, _Fetched] = OrderedDict()
+        self._addresses: OrderedDict[str, _Address] = OrderedDict()
         self._lock = Lock()
+        self._fetching, self._waiting = BoundedSemaphore(MOST_FETCHING), BoundedSemaphore(MOST_WAITING)
 
     def verified(self, client: Client, token: str, algorithms: Sequence[str] = ASYMMETRIC) -> Signed | None:
         """Header and claims of a JWT that this client signed with one of these algorithms; None for everything else."""
@@ -62,42 +88,67 @@ class ClientKeys:
             yield imported(client.jwks)
         if client.jwks_uri is None:
             return
-        known = self._known(client.jwks_uri)
-        if known is not None and known.answered_at is not None and self._ticks() - known.answered_at < KEPT_FOR:
-            yield known.keys
-            if kid is not None and any(key.get("kid") == kid for key in known.keys):
-                return
-        yield self._fetch(client.jwks_uri)
-
-    def _known(self, uri: str) -> _Fetched | None:
         with self._lock:
-            known = self._fetched.get(uri)
-            if known is not None:
-                self._fetched.move_to_end(uri)
-            return known
+            address = self._address(client.jwks_uri)
+            keys, is_fresh = address.keys, address.is_younger(self._ticks(), KEPT_FOR)
+        if is_fresh:
+            yield keys
+            if kid is not None and any(key.get("kid") == kid for key in keys):
+                return
+        yield self._asked(client.jwks_uri, looks_for_new=is_fresh)
 
-    def _fetch(self, uri: str) -> Sequence[AnyKey]:
+    def _address(self, uri: str) -> _Address:
+        address = self._addresses.setdefault(uri, _Address())
+        self._addresses.move_to_end(uri)
+        while len(self._addresses) > MOST_KEPT:
+            self._addresses.popitem(last=False)
+        return address
+
+    def _asked(self, uri: str, looks_for_new: bool) -> Sequence[AnyKey]:
         """The keys that stand there now, or those known before when it was asked a moment ago or does not answer."""
-        now, known = self._ticks(), self._known(uri)
-        if known is not None and now - known.asked_at < ASKED_AGAIN_AFTER:
-            return known.keys
-        before = known.keys if known is not None else ()
-        # Whoever comes meanwhile does not ask as well.
-        self._keep(uri, _Fetched(before, now, known.answered_at if known is not None else None))
+        now, asks = self._ticks(), False
+        with self._lock:
+            address = self._address(uri)
+            if address.being_asked is None and address.may_be_asked(now, looks_for_new):
+                asks = self._fetching.acquire(blocking=False)
+            if asks:
+                address.asked_at, address.being_asked, address.may_look_at_once = now, Event(), False
+            being_asked = address.being_asked
+        if asks:
+            self._ask(uri, address, looks_for_new)
+        elif being_asked is not None and self._waiting.acquire(blocking=False):
+            try:
+                being_asked.wait(TIMEOUT.total_seconds())
+            finally:
+                self._waiting.release()
+        with self._lock:
+            return address.keys if address.is_younger(self._ticks(), KEPT_WITHOUT_ANSWER) else ()
+
+    def _ask(self, uri: str, address: _Address, looks_for_new: bool) -> None:
+        keys: Sequence[AnyKey] | None = None
+        try:
+            keys = self._fetched(uri)
+        finally:
+            with self._lock:
+                address.failures = address.failures + 1 if keys is None else 0
+                if keys is not None:
+                    address.keys, address.answered_at = keys, self._ticks()
+                    address.may_look_at_once = not looks_for_new
+                being_asked, address.being_asked = address.being_asked, None
+            self._fetching.release()
+            if being_asked is not None:
+                being_asked.set()
+
+    def _fetched(self, uri: str) -> Sequence[AnyKey] | None:
+        """None when there is no key set to be had."""
         try:
             answer = self._client.get(uri)
             if answer.status != 200:
                 raise ValueError(f"http {answer.status}")
-            keys = imported(json.loads(answer.body))
+            found = json.loads(answer.body)
+            if not isinstance(found, dict) or not isinstance(found.get("keys"), list):
+                raise ValueError("no key set")
+            return imported(found)
         except (CallFailed, ValueError, RecursionError) as error:
             log.warning("keys of a client cannot be read from %s: %s", uri.encode("unicode_escape").decode(), error)
-            return before
-        self._keep(uri, _Fetched(keys, now, self._ticks()))
-        return keys
-
-    def _keep(self, uri: str, fetched: _Fetched) -> None:
-        with self._lock:
-            self._fetched[uri] = fetched
-            self._fetched.move_to_end(uri)
-            while len(self._fetched) > MOST_KEPT:
-                self._fetched.popitem(last=False)
+            return None

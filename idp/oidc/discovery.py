@@ -6,6 +6,7 @@ from idp.kernel.levels import AcrValues
 from idp.oidc import claims, clients, dpop, keys
 from idp.oidc.authorization_request import PROMPT_VALUES, RESPONSE_MODES, RESPONSE_TYPES
 from idp.oidc.client_endpoint import METHODS
+from idp.oidc.signatures import ASYMMETRIC, HMAC
 
 PATHS = {
     "authorization_endpoint": "/authorize",
@@ -19,6 +20,7 @@ PATHS = {
     "session_activity_endpoint": "/session/activity",
     "session_status_endpoint": "/session/status",
 }
+AUTHENTICATION_ALGORITHMS = (*ASYMMETRIC, *HMAC)
 ID_TOKEN_CLAIMS = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash")
 
 
@@ -33,8 +35,11 @@ def metadata(issuer: str, highest_level: int) -> dict[str, Any]:
         "subject_types_supported": list(clients.SUBJECT_TYPES),
         "id_token_signing_alg_values_supported": list(keys.ALGORITHMS),
         "token_endpoint_auth_methods_supported": list(METHODS),
+        "token_endpoint_auth_signing_alg_values_supported": list(AUTHENTICATION_ALGORITHMS),
         "introspection_endpoint_auth_methods_supported": [method for method in METHODS if method != "none"],
+        "introspection_endpoint_auth_signing_alg_values_supported": list(AUTHENTICATION_ALGORITHMS),
         "revocation_endpoint_auth_methods_supported": list(METHODS),
+        "revocation_endpoint_auth_signing_alg_values_supported": list(AUTHENTICATION_ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
         "dpop_signing_alg_values_supported": list(dpop.ALGORITHMS),
         "scopes_supported": list(clients.SCOPES),

@@ -14,6 +14,7 @@ from idp.audit.trail import Trail
 from idp.kernel.clock import Clock, whole_seconds
 from idp.oidc import resource_indicators
 from idp.oidc.access_token import AccessTokens, LiveAccessToken
+from idp.oidc.client_assertion import ClientAssertions
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
 from idp.oidc.clients import Client
 from idp.oidc.models import AccessToken, RefreshFamily
@@ -32,6 +33,7 @@ class Introspection:
         units: UnitsOfWork,
         clock: Clock,
         trail: Trail,
+        assertions: ClientAssertions,
         access_tokens: AccessTokens,
         refresh_tokens: RefreshTokens,
         subjects: Subjects,
@@ -39,7 +41,7 @@ class Introspection:
     ) -> None:
         self._units, self._clock, self._subjects, self._issuer = units, clock, subjects, issuer
         self._access_tokens, self._refresh_tokens = access_tokens, refresh_tokens
-        self._endpoint = ClientEndpoint("introspect", units, trail, ("token", "token_type_hint"))
+        self._endpoint = ClientEndpoint("introspect", units, trail, assertions, ("token", "token_type_hint"))
 
     def respond(self, request: ClientRequest) -> ClientResponse:
         """What the token is worth. The hint is not needed: no token could be of both kinds (2.1)."""

@@ -32,6 +32,7 @@ from idp.audit.events import TokensIssued
 from idp.audit.trail import Trail
 from idp.oidc import clients, resource_indicators
 from idp.oidc.authorization_code import AuthorizationCodes
+from idp.oidc.client_assertion import ClientAssertions
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
 from idp.oidc.clients import OFFLINE_ACCESS, Client
 from idp.oidc.discovery import PATHS
@@ -61,6 +62,7 @@ class Provider:
         self,
         units: UnitsOfWork,
         trail: Trail,
+        assertions: ClientAssertions,
         codes: AuthorizationCodes,
         refresh_tokens: RefreshTokens,
         token_issuer: TokenIssuer,
@@ -69,7 +71,7 @@ class Provider:
     ) -> None:
         self.units, self.trail, self.codes, self.refresh_tokens = units, trail, codes, refresh_tokens
         self.token_issuer, self.sessions, self.proofs = token_issuer, sessions, proofs
-        self.endpoint = ClientEndpoint("token", units, trail, KNOWN_PARAMETERS, records_strangers=True)
+        self.endpoint = ClientEndpoint("token", units, trail, assertions, KNOWN_PARAMETERS, records_strangers=True)
         self._server = _Server(self)
 
     def respond(self, request: ClientRequest) -> ClientResponse:

@@ -12,6 +12,7 @@ from authlib.oauth2.rfc6749 import InvalidGrantError, InvalidRequestError
 from idp.audit.events import TokenRevoked
 from idp.audit.trail import Trail
 from idp.oidc.access_token import AccessTokens
+from idp.oidc.client_assertion import ClientAssertions
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
 from idp.oidc.refresh_token import RefreshTokens
 from idp.store.units import UnitsOfWork
@@ -21,11 +22,16 @@ class Revocation:
     """Answers the revocation endpoint."""
 
     def __init__(
-        self, units: UnitsOfWork, trail: Trail, access_tokens: AccessTokens, refresh_tokens: RefreshTokens
+        self,
+        units: UnitsOfWork,
+        trail: Trail,
+        assertions: ClientAssertions,
+        access_tokens: AccessTokens,
+        refresh_tokens: RefreshTokens,
     ) -> None:
         self._units, self._trail = units, trail
         self._access_tokens, self._refresh_tokens = access_tokens, refresh_tokens
-        self._endpoint = ClientEndpoint("revoke", units, trail, ("token", "token_type_hint"))
+        self._endpoint = ClientEndpoint("revoke", units, trail, assertions, ("token", "token_type_hint"))
 
     def respond(self, request: ClientRequest) -> ClientResponse:
         """200: no token like this works any more, also when none ever did (2.2). The hint is not needed.

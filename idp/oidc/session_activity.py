@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session as Unit
 
 from idp.audit.trail import Trail
 from idp.kernel.clock import Clock, whole_seconds
+from idp.oidc.client_assertion import ClientAssertions
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
 from idp.oidc.clients import Client
 from idp.oidc.discovery import PATHS
@@ -50,12 +51,20 @@ class SessionActivity:
         units: UnitsOfWork,
         clock: Clock,
         trail: Trail,
+        assertions: ClientAssertions,
         sessions: Sessions,
         protected_resources: ProtectedResources,
     ) -> None:
         self._units, self._clock, self._sessions = units, clock, sessions
         self._protected_resources = protected_resources
-        self._endpoint = ClientEndpoint("session", units, trail, ("sid", "last_activity_at"))
+        self._endpoint = ClientEndpoint(
+            "session",
+            units,
+            trail,
+            assertions,
+            ("sid", "last_activity_at"),
+            paths=(PATHS["session_activity_endpoint"], PATHS["session_status_endpoint"]),
+        )
 
     def status(self, request: ClientRequest) -> ClientResponse:
         """The deadline of the session, which is not moved. Raises AccessTokenError for a token that is not good."""

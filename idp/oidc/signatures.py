@@ -64,11 +64,18 @@ class Signed:
 
 def header_of(token: str) -> Mapping[str, Any]:
     """The header of a compact JWS, nothing of it verified; empty for what has none."""
-    encoded = token.partition(".")[0]
+    return decoded_json(token, 0)
+
+
+def decoded_json(token: str, segment: int) -> Mapping[str, Any]:
+    """The JSON object in a segment (0 the header, 1 the payload) of a compact JWS, nothing of it verified; empty for
+    what is none.
+    """
+    encoded = token.split(".")[segment : segment + 1]
     with suppress(ValueError, RecursionError):
-        header = json.loads(urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4)))
-        if isinstance(header, dict):
-            return header
+        found = json.loads(urlsafe_b64decode(encoded[0] + "=" * (-len(encoded[0]) % 4))) if encoded else None
+        if isinstance(found, dict):
+            return found
     return {}
 
 

@@ -13,12 +13,13 @@ from urllib.parse import parse_qsl, quote_plus, urlencode, urlsplit
 
 from flask import Flask
 from joserfc import jwt
-from joserfc.jwk import KeySet
+from joserfc.jwk import KeySet, OctKey
 from sqlalchemy.orm import Session as Unit
 from werkzeug.test import TestResponse
 
 from idp.kernel.clock import FixedClock
 from idp.wiring import Services
+from tests.client_assertions import claims_of, in_body, jwks_of, key_of, signed
 from tests.factories import Factories, Somebody, SomeClient
 from tests.web.reading import Page
 
@@ -177,9 +178,18 @@ class RelyingParty:
                 headers = {"Authorization": basic(self.client_id, self.secret)}
             elif self.authentication == "client_secret_post":
                 data = {"client_id": self.client_id, "client_secret": self.secret, **data}
+            elif self.authentication in ("client_secret_jwt", "private_key_jwt"):
+                data = {**in_body(self.assertion()), **data}
             else:
                 data = {"client_id": self.client_id, **data}
         return self.provider.post(path, form_encoded(data), headers)
+
+    def assertion(self, alg: str | None = None, **changes: Any) -> str:
+        """An assertion of the client's own, for the token endpoint; changes are made to its claims."""
+        claims = claims_of(self.client_id, f"{self.provider.issuer}/token", self.provider.clock.now(), **changes)
+        if self.authentication == "client_secret_jwt":
+            return signed(claims, OctKey.import_key(self.secret), alg or "HS256")
+        return signed(claims, key_of(alg or "ES256"), alg or "ES256")
 
     def code_request(self, code: str, /, **changes: Parameter) -> dict[str, Parameter]:
         """The body of the token request for a code."""
@@ -250,7 +260,11 @@ class Provider:
         return self.make.account(organization, values.pop("username", "anna"), org_code=code, **values)
 
     def client(self, client_id: str | None = None, **values: Any) -> RelyingParty:
-        """A client; first-party, confidential and with the refresh_token grant unless told otherwise."""
+        """A client; first-party, confidential and with the refresh_token grant unless told otherwise. One that
+        authenticates by private_key_jwt has a key for each algorithm.
+        """
+        if values.get("token_endpoint_auth_method") == "private_key_jwt" and "jwks_uri" not in values:
+            values.setdefault("jwks", jwks_of(*map(key_of, ("ES256", "RS256", "EdDSA"))))
         made = self.make.client(client_id or f"client-{next(_numbers)}", **values)
         return RelyingParty(self, made, values.get("token_endpoint_auth_method", "client_secret_basic"))
 

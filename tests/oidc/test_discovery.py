@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from babel.core import Locale
+from joserfc.jwk import ECKey
 
 from idp.kernel.levels import AcrValues
 from idp.oidc import discovery
 from idp.oidc.clients import SCOPES
+from tests.client_assertions import claims_of, in_body, jwks_of, key_of, signed
 from tests.conftest import ISSUER
 from tests.oidc.journeys import Answer, Browser, Provider, RelyingParty, basic, body, error, form_encoded
 from tests.proofs import ProofKey
@@ -150,6 +152,32 @@ def test_proof_by_the_algorithm_works(provider: Provider, party: RelyingParty, v
     assert token_type_with_proof(party, ProofKey(value)) == "DPoP"
 
 
+@_each("introspection_endpoint_auth_methods_supported")
+def test_client_authentication_works_at_introspection(provider: Provider, value: str) -> None:
+    assert body(provider.client(token_endpoint_auth_method=value).post("/introspect", {"token": "x"}))
+
+
+@_each("revocation_endpoint_auth_methods_supported")
+def test_client_authentication_works_at_revocation(provider: Provider, value: str) -> None:
+    kind = "browser" if value == "none" else "web"
+    party = provider.client(token_endpoint_auth_method=value, application_type=kind)
+    assert body(party.post("/revoke", {"token": "x"})) == {}
+
+
+@pytest.mark.parametrize("endpoint", ["token", "introspection", "revocation"])
+@_each("token_endpoint_auth_signing_alg_values_supported")
+def test_algorithm_of_client_authentication_works(
+    provider: Provider, metadata: dict[str, Any], endpoint: str, value: str
+) -> None:
+    assert value in metadata[f"{endpoint}_endpoint_auth_signing_alg_values_supported"]
+    method = "client_secret_jwt" if value.startswith("HS") else "private_key_jwt"
+    party = provider.client(token_endpoint_auth_method=method)
+    shown = {"token": "x", "grant_type": "refresh_token", "refresh_token": "x", **in_body(party.assertion(value))}
+    answer = provider.post(urlsplit(metadata[f"{endpoint}_endpoint"]).path, form_encoded(shown))
+    assert answer.status_code == (400 if endpoint == "token" else 200)
+    assert endpoint != "token" or error(answer) == "invalid_grant"
+
+
 @_each("code_challenge_methods_supported")
 def test_code_challenge_method_works(party: RelyingParty, value: str) -> None:
     assert party.signed_in(code_challenge_method=value)
@@ -270,18 +298,26 @@ def test_grant_type_that_is_not_advertised_is_refused(
     assert error(party.token({"grant_type": value, **shown})) == "unsupported_grant_type"
 
 
-@pytest.mark.parametrize("value", ["private_key_jwt", "client_secret_jwt", "tls_client_auth"])
+@pytest.mark.parametrize("value", ["tls_client_auth", "self_signed_tls_client_auth"])
 def test_client_authentication_that_is_not_advertised_is_refused(
     provider: Provider, metadata: dict[str, Any], party: RelyingParty, value: str
 ) -> None:
     assert value not in metadata["token_endpoint_auth_methods_supported"]
-    shown = {
-        "grant_type": "authorization_code",
-        "code": "x",
-        "client_id": party.client_id,
-        "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-        "client_assertion": "e30.e30.e30",
-    }
+    shown = {"grant_type": "authorization_code", "code": "x", "client_id": party.client_id}
+    assert error(provider.post("/token", form_encoded(shown)), 401) == "invalid_client"
+
+
+@pytest.mark.parametrize("value", ["RS384", "RS512", "PS384", "PS512", "ES384", "ES512", "ES256K", "Ed25519", "none"])
+def test_algorithm_of_client_authentication_that_is_not_advertised_is_refused(
+    provider: Provider, metadata: dict[str, Any], value: str
+) -> None:
+    assert value not in metadata["token_endpoint_auth_signing_alg_values_supported"]
+    rsa, p384, p521 = key_of("RS256"), ECKey.generate_key("P-384"), ECKey.generate_key("P-521")
+    makers = {"RS": rsa, "PS": rsa, "ES384": p384, "ES512": p521, "ES256K": ECKey.generate_key("secp256k1")}
+    key = next((makers[name] for name in makers if value.startswith(name)), key_of("EdDSA"))
+    party = provider.client(token_endpoint_auth_method="private_key_jwt", jwks=jwks_of(key))
+    claims = claims_of(party.client_id, provider.issuer, provider.clock.now())
+    shown = {"grant_type": "refresh_token", "refresh_token": "x", **in_body(signed(claims, key, value))}
     assert error(provider.post("/token", form_encoded(shown)), 401) == "invalid_client"
 
 
