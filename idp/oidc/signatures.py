@@ -39,7 +39,7 @@ AnyKey = RSAKey | ECKey | OKPKey | OctKey
 
 class Registry(JWSRegistry):
     """As joserfc's, for one list of algorithms, for headers of more than 512 bytes (a DPoP proof carries an RSA key),
-    and with members that mean nothing to us (RFC 7515 4). What `crit` names must be understood, or is refused.
+    and with members that mean nothing to us (RFC 7515 4).
     """
 
     max_header_length = 4096
@@ -116,7 +116,11 @@ def verified_by(token: str, key: AnyKey, alg: str) -> Signed | None:
         claims = json.loads(found.payload)
     except (JoseError, ValueError, TypeError, RecursionError):
         return None
-    return Signed(found.headers(), claims) if isinstance(claims, dict) else None
+    header = found.headers()
+    # No extension is understood here, that of RFC 7797 either (RFC 7515 4.1.11).
+    if not isinstance(claims, dict) or "crit" in header or "b64" in header:
+        return None
+    return Signed(header, claims)
 
 
 def candidates(keys: Sequence[AnyKey], alg: str, kid: Any) -> Sequence[AnyKey]:

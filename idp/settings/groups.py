@@ -260,7 +260,7 @@ class ServerSettings(Group):
 
 
 class EgressSettings(Group):
-    """What idp itself calls: applications, to tell them that a session ended."""
+    """What idp itself calls: applications, to tell them that a session ended, and to read their keys."""
 
     allow_loopback: bool = Field(
         default=False,
