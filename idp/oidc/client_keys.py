@@ -6,8 +6,8 @@
     no answer       the keys that are known stay good for a day, so that a client's users can sign in while its address
                     is down for a night; whoever holds a withdrawn key and can keep the address down gains that day. It
                     is asked again after 10, 20, 40 ... 120 seconds: one that hangs costs little
-    many at once    one asks, the others wait for its answer; as many threads as `MOST_FETCHING` and `MOST_WAITING` say,
-                    so that addresses that hang never hold all of them. The rest goes on with what is known
+    many at once    one asks; who cannot go on with the keys that are known waits for its answer. No more threads ask or
+                    wait than `MOST_FETCHING` and `MOST_WAITING`, whatever hangs. The rest goes on with what is known
     which key       the one that `kid` names; without a `kid`, each that could have made such a signature (RFC 7515 6)
 
 Nothing here touches the database: no unit of work is open while a client's server is asked.
@@ -88,10 +88,12 @@ class ClientKeys:
             yield imported(client.jwks)
         if client.jwks_uri is None:
             return
+        now = self._ticks()
         with self._lock:
             address = self._address(client.jwks_uri)
-            keys, is_fresh = address.keys, address.is_younger(self._ticks(), KEPT_FOR)
-        if is_fresh:
+            keys, is_fresh = address.keys, address.is_younger(now, KEPT_FOR)
+            will_be_fresh = address.being_asked is not None and address.is_younger(now, KEPT_WITHOUT_ANSWER)
+        if is_fresh or will_be_fresh:
             yield keys
             if kid is not None and any(key.get("kid") == kid for key in keys):
                 return

@@ -417,6 +417,21 @@ def test_address_that_hangs_holds_few_threads(keys: ClientKeys, receiver: Receiv
     assert len(receiver.calls) == 1
 
 
+def test_nobody_waits_who_can_go_on_with_known_keys(keys: ClientKeys, ticks: Ticks, receiver: Receiver) -> None:
+    key, client = named("1"), client_at(receiver.url)
+    receiver.behaviour = publishes(key)
+    assert keys.verified(client, by(key)) is not None
+    receiver.behaviour = hangs
+    ticks.move(KEPT_FOR)
+    (asking,) = at_once([lambda: keys.verified(client, by(key))])
+    receiver.wait_for(2)
+    assert keys.verified(client, by(key)) is not None
+    assert asking.is_alive()
+    receiver.stopping.set()
+    asking.join()
+    assert len(receiver.calls) == 2
+
+
 def test_many_addresses_that_hang_hold_few_threads(keys: ClientKeys, receiver: Receiver) -> None:
     receiver.behaviour = hangs
     clients = [client_at(f"{receiver.url}?{number}") for number in range(40)]

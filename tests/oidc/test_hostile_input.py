@@ -5,17 +5,29 @@
 
 import json
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote_from_bytes, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from joserfc.jwk import OctKey
 from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from idp.oidc.models import UsedIdentifier
+from tests.client_assertions import claims_of, in_body, key_of, signed
 from tests.conftest import is_long
-from tests.oidc.journeys import VERIFIER, Answer, Provider, RelyingParty, basic, challenge_of, was_sent
+from tests.oidc.journeys import (
+    VERIFIER,
+    Answer,
+    Provider,
+    RelyingParty,
+    basic,
+    challenge_of,
+    form_encoded,
+    was_sent,
+)
 from tests.proofs import ProofKey, b64
 
 SETTINGS = settings(
@@ -196,6 +208,40 @@ def test_request_of_a_client_about_its_tokens_and_sessions(
         assert response.get_json() in ({}, {"active": False})
     else:
         assert (response.status_code == 401) == (response.get_json()["error"] == "invalid_client")
+
+
+# What only JSON can say, and what only looks like a moment or an identifier.
+ODD = st.sampled_from(["\ud800", "\x00", "", "https://login.example", 1e308, 2**70, -1, True, None, [], {}, "9" * 400])
+JSON = st.recursive(
+    st.one_of(ODD, st.integers(), st.floats(), st.text(max_size=20)),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+CLAIMS = st.dictionaries(st.sampled_from(["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "x"]), JSON, max_size=4)
+HEADERS = st.dictionaries(st.sampled_from(["typ", "kid", "crit", "b64", "jwk", "jku", "x5c", "zip"]), JSON, max_size=3)
+
+
+@SETTINGS
+@given(claims=CLAIMS, header=HEADERS, method=st.sampled_from(["client_secret_jwt", "private_key_jwt"]))
+def test_claims_of_a_client_assertion_that_is_signed_rightly(
+    provider: Provider, signing: Mapping[str, RelyingParty], claims: dict[str, Any], header: dict[str, Any], method: str
+) -> None:
+    party = signing[method]
+    said = {**claims_of(party.client_id, provider.issuer, provider.clock.now()), **claims}
+    key, alg = (
+        (OctKey.import_key(party.secret), "HS256") if method == "client_secret_jwt" else (key_of("ES256"), "ES256")
+    )
+    shown = {"grant_type": "refresh_token", "refresh_token": "x", **in_body(signed(said, key, alg, **header))}
+    response = provider.post("/token", form_encoded(shown))
+    _is_json(response)
+    assert (response.status_code, response.get_json()["error"]) in ((400, "invalid_grant"), (401, "invalid_client"))
+
+
+@pytest.fixture(scope="module")
+def signing(provider: Provider) -> Mapping[str, RelyingParty]:
+    """Clients that authenticate by a JWT, by the method."""
+    methods = ("client_secret_jwt", "private_key_jwt")
+    return {method: provider.client(token_endpoint_auth_method=method) for method in methods}
 
 
 @SETTINGS

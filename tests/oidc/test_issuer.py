@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 from idp import create_app
 from idp.kernel.clock import FixedClock
 from idp.oidc import discovery
+from tests.client_assertions import in_body
 from tests.conftest import START, dispose, make_settings
 from tests.factories import Factories
 from tests.oidc.journeys import Answer, Provider, basic, body, form_encoded
@@ -64,6 +65,16 @@ def test_configuration_stands_below_the_issuer_and_nowhere_else(below: Provider)
     root = below.app.test_client()
     for path in ("/.well-known/openid-configuration", "/authorize", "/token", "/jwks", "/health/live", "/"):
         assert root.get(path, base_url=below.origin).status_code == 404
+
+
+def test_assertion_of_a_client_names_the_issuer_with_its_path(below: Provider) -> None:
+    party = below.client(token_endpoint_auth_method="private_key_jwt")
+    for audience in (below.issuer, f"{below.issuer}/token"):
+        shown = form_encoded({"token": "x", **in_body(party.assertion(aud=audience))})
+        assert body(below.post("/introspect", shown)) == {"active": False}
+    for audience in (below.origin, f"{below.origin}/token", f"{below.origin}/introspect"):
+        shown = form_encoded({"token": "x", **in_body(party.assertion(aud=audience))})
+        assert body(below.post("/introspect", shown), 401)["error"] == "invalid_client"
 
 
 def test_every_route_stands_below_the_path(below: Provider) -> None:
