@@ -11,7 +11,7 @@ import click
 from idp.admin.activity_signals import LOOKED_AT
 from idp.cli.base import Failure, Group, State, pass_state
 from idp.cli.client_tokens import token
-from idp.cli.values import JSON_FILE, TEXT, Clearable, given
+from idp.cli.values import CLEARED, JSON_FILE, TEXT, Clearable, given
 from idp.oidc.clients import (
     ACCESS_TOKEN_FORMATS,
     APPLICATION_TYPES,
@@ -98,7 +98,8 @@ def _metadata(command: F) -> F:
             ),
             click.option(
                 "--token-endpoint-auth-signing-alg",
-                type=TEXT,
+                type=click.Choice((*ASYMMETRIC, *HMAC, "")),
+                callback=lambda _context, _option, alg: CLEARED if alg == "" else alg,
                 metavar="ALG",
                 help=f"It signs with this algorithm only: {', '.join(ASYMMETRIC)} with private_key_jwt,"
                 f" {', '.join(HMAC)} with client_secret_jwt.",

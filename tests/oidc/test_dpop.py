@@ -14,6 +14,7 @@ from idp import create_app
 from idp.audit.events import TokenRequestRefused
 from idp.audit.trail import events
 from idp.kernel.secrets import hash_secret
+from idp.oidc.clients import Client
 from idp.oidc.models import AccessToken, AuthorizationCode, RefreshFamily, UsedIdentifier
 from tests.conftest import dispose, make_settings
 from tests.oidc.journeys import Parameter, Provider, RelyingParty, basic, body, error, form_encoded
@@ -95,6 +96,12 @@ def bind_code(provider: Provider, code: str, jkt: str) -> None:
         unit.execute(update(AuthorizationCode).where(mine).values(dpop_jkt=jkt))
 
 
+def change(prover: Prover, **values: Any) -> None:
+    """The registration of its client is another one from now on."""
+    with prover.provider.writing() as unit:
+        unit.execute(update(Client).where(Client.client_id == prover.party.client_id).values(**values))
+
+
 # Tokens
 
 
@@ -133,8 +140,9 @@ def test_introspection_names_the_key(confidential: Prover) -> None:
 @pytest.mark.parametrize("values", [{"dpop_bound_access_tokens": True}, {"profile": "fapi2"}])
 def test_client_that_is_registered_for_it_gets_no_other_tokens(provider: Provider, values: dict[str, Any]) -> None:
     # Demand 79; RFC 9449 5.2, FAPI 2.0 Security Profile 5.3.2.1.
-    prover = Prover(provider.client(**values))
+    prover = Prover(provider.client())
     code = prover.party.code()
+    change(prover, **values)
     assert error(prover.redeem(code, proof=None)) == "invalid_dpop_proof"
     tokens = body(prover.redeem(code))
     assert error(prover.refresh(tokens["refresh_token"], proof=None)) == "invalid_dpop_proof"
@@ -142,8 +150,9 @@ def test_client_that_is_registered_for_it_gets_no_other_tokens(provider: Provide
 
 
 def test_client_of_fapi2_proves_with_no_rs256(provider: Provider) -> None:
-    prover, rsa = Prover(provider.client(profile="fapi2")), ProofKey("RS256")
+    prover, rsa = Prover(provider.client()), ProofKey("RS256")
     code = prover.party.code()
+    change(prover, profile="fapi2")
     assert error(prover.with_key(rsa).redeem(code)) == "invalid_dpop_proof"
     assert body(prover.redeem(code))
     assert Prover(provider.client(), rsa).signed_in()
@@ -404,8 +413,9 @@ def test_unknown_token_is_refused_before_its_proof_is_looked_at(confidential: Pr
 def test_client_of_fapi2_shows_its_token_with_no_rs256(provider: Provider) -> None:
     # One RSA key for both algorithms: the token is bound to it, and the proof is refused for how it was signed.
     key = ProofKey("PS256")
-    prover = Prover(provider.client(profile="fapi2"), key)
+    prover = Prover(provider.client(), key)
     token = prover.signed_in()["access_token"]
+    change(prover, profile="fapi2")
     assert body(prover.get("/userinfo", token))
     key.alg = "RS256"
     assert challenge(prover.get("/userinfo", token), "DPoP") == "invalid_dpop_proof"
