@@ -22,6 +22,7 @@ from idp.attempts.budget import Attempts
 from idp.attempts.budget import Limits as AttemptLimits
 from idp.attempts.counts import Counts
 from idp.audit.trail import Trail
+from idp.egress.guarded import GuardedClient
 from idp.factors.email_code import Limits as MailCodeLimits
 from idp.factors.registry import Tools, second_factors
 from idp.kernel.clock import Clock, SystemClock
@@ -32,12 +33,16 @@ from idp.metrics.figures import Figures
 from idp.oidc.access_token import AccessTokens
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.backchannel_logout import LogoutNotices
+from idp.oidc.client_keys import ClientKeys
 from idp.oidc.dpop import Proofs
 from idp.oidc.introspection import Introspection
 from idp.oidc.keys import Keys
 from idp.oidc.protected_resource import ProtectedResources
 from idp.oidc.provider import Provider
+from idp.oidc.pushed_authorization import PushedAuthorization
 from idp.oidc.refresh_token import RefreshTokens
+from idp.oidc.request_intake import RequestIntake
+from idp.oidc.request_object import RequestObjects
 from idp.oidc.revocation import Revocation
 from idp.oidc.session_activity import SessionActivity
 from idp.oidc.subjects import Subjects
@@ -72,6 +77,8 @@ class Services:
     identification: Identification
     proofs: Proofs
     provider: Provider
+    request_intake: RequestIntake
+    pushed_authorization: PushedAuthorization
     introspection: Introspection
     revocation: Revocation
     session_activity: SessionActivity
@@ -120,6 +127,12 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     provider = Provider(units, trail, codes, refresh_tokens, token_issuer, sessions, proofs)
     access_tokens = AccessTokens(units, clock, keys, settings.issuer)
     protected_resources = ProtectedResources(units, access_tokens, proofs)
+    outgoing = GuardedClient(settings.egress.allow_loopback)
+    client_keys = ClientKeys(outgoing)
+    request_objects = RequestObjects(clock, client_keys, outgoing, settings.issuer)
+    request_intake = RequestIntake(
+        units, clock, request_objects, lambda hint: keys.verified_id_token(hint, settings.issuer)
+    )
     passwords = Passwords(settings.passwords)
     password_attempts = Attempts(derived_keys, clock, "password", _attempt_limits(settings, disables=False))
     factor_attempts = Attempts(derived_keys, clock, "second_factor", _attempt_limits(settings, disables=True))
@@ -159,6 +172,10 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         identification=identification,
         proofs=proofs,
         provider=provider,
+        request_intake=request_intake,
+        pushed_authorization=PushedAuthorization(
+            units, clock, trail, request_intake, settings.tokens.pushed_request_lifetime
+        ),
         introspection=Introspection(units, clock, trail, access_tokens, refresh_tokens, subjects, settings.issuer),
         revocation=Revocation(units, trail, access_tokens, refresh_tokens),
         session_activity=SessionActivity(units, clock, trail, sessions, protected_resources),
