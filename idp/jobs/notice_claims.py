@@ -193,7 +193,8 @@ def _with_addresses(unit: Unit, claimed: Sequence[Any]) -> Sequence[Notice]:
         return ()
     receivers, sids = {row.receiver for row in claimed}, {row.payload["sid"] for row in claimed}
     columns = Client.client_id, Client.backchannel_logout_uri, Client.id_token_signed_response_alg
-    clients = {row.client_id: row for row in unit.execute(select(*columns).where(Client.client_id.in_(receivers)))}
+    query = select(*columns).where(Client.client_id.in_(receivers), Client.deleted_at.is_(None))
+    clients = {row.client_id: row for row in unit.execute(query)}
     sessions = {each.sid: each for each in unit.scalars(select(Session).where(Session.sid.in_(sids)))}
     notices = []
     for row in sorted(claimed, key=lambda row: row.id):

@@ -54,7 +54,7 @@ class LogoutNotices:
         if not client_ids:
             return
         sub = unit.scalars(select(Account.sub).where(Account.id == session.account_id)).one()
-        there = unit.scalars(select(Client).where(Client.client_id.in_(client_ids)))
+        there = unit.scalars(select(Client).where(Client.client_id.in_(client_ids), Client.deleted_at.is_(None)))
         clients = {client.client_id: client for client in there}
         notices = [self._notice(each, clients.get(each), session.sid, sub, now) for each in client_ids]
         enqueue_all(unit, KIND, notices, now)

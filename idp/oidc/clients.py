@@ -24,7 +24,14 @@ OFFLINE_ACCESS = "offline_access"
 SCOPES = ("openid", "profile", "email", OFFLINE_ACCESS)
 # Columns that are not metadata: secrets, and a picture.
 NEVER_SHOWN = frozenset(
-    {"client_secret_hash", "client_secret_sealed", "registration_access_token_hash", "registered_with", "logo"}
+    {
+        "client_secret_hash",
+        "client_secret_sealed",
+        "registration_access_token_hash",
+        "registered_with",
+        "logo",
+        "deleted_at",
+    }
 )
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
@@ -106,7 +113,8 @@ class Client(Base):
     # What people and administrators are shown. `localized` holds members such as `client_name#nl`.
     contacts: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     logo_uri: Mapped[str | None] = mapped_column(String(2000))
-    logo: Mapped[bytes | None]
+    # Only the page that shows it reads it.
+    logo: Mapped[bytes | None] = mapped_column(deferred=True)
     localized: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     software_id: Mapped[str | None] = mapped_column(String(200))
     software_version: Mapped[str | None] = mapped_column(String(200))
@@ -115,6 +123,13 @@ class Client(Base):
     registered_with: Mapped[int | None] = mapped_column(ForeignKey("initial_access_tokens.id"), index=True)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    # Of a client that is gone the row stays: for the receipts that name it, and so that nobody gets its identifier.
+    deleted_at: Mapped[datetime | None]
+
+    @property
+    def registered_itself(self) -> bool:
+        """True for a client that no administrator registered (RFC 7591): each installation has an identity of its own."""
+        return self.registration_access_token_hash is not None
 
     @property
     def is_public(self) -> bool:
@@ -185,9 +200,10 @@ def sealed_secret_place(client: Client) -> str:
 
 
 def find(session: Session, client_id: str | None) -> Client | None:
-    """The client with exactly this identifier; nobody has one that a database cannot even be asked for."""
+    """The client with exactly this identifier, unless it is gone; nobody has one that a database cannot be asked for."""
     is_text = client_id and not any(char == "\x00" or "\ud800" <= char <= "\udfff" for char in client_id)
-    return session.get(Client, client_id) if is_text else None
+    client = session.get(Client, client_id) if is_text else None
+    return None if client is None or client.deleted_at is not None else client
 
 
 def check_resource(uri: str) -> None:
@@ -238,7 +254,9 @@ def origin(uri: str) -> str | None:
 
 def is_origin_of_a_browser_application(session: Session, asked: str) -> bool:
     """True when scripts of this origin are those of a registered browser application: it has a redirect URI there."""
-    registered = session.scalars(select(Client.redirect_uris).where(Client.application_type == "browser"))
+    registered = session.scalars(
+        select(Client.redirect_uris).where(Client.application_type == "browser", Client.deleted_at.is_(None))
+    )
     return any(origin(uri) == asked for uris in registered for uri in uris)
 
 

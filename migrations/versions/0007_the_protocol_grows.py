@@ -116,6 +116,7 @@ def _columns_of_clients() -> tuple[sa.Column[object], ...]:
         sa.Column("software_version", sa.String(length=200)),
         sa.Column("registration_access_token_hash", sa.LargeBinary()),
         sa.Column("registered_with", sa.Integer()),
+        sa.Column("deleted_at", sa.DateTime(timezone=True)),
     )
 
 
