@@ -12,9 +12,12 @@ from idp.accounts.identify import FailureLimits, Failures, Identification
 from idp.accounts.passwords import Passwords
 from idp.admin.accounts import Accounts
 from idp.admin.clients import Clients
+from idp.admin.initial_access_tokens import InitialAccessTokens
 from idp.admin.logos import Logos
 from idp.admin.offline_access import OfflineAccess
 from idp.admin.organizations import Organizations
+from idp.admin.registration import MINUTE, Registration
+from idp.admin.registration_request import Rules as RegistrationRules
 from idp.admin.service_desk import ResetTimes, ServiceDesk
 from idp.admin.sessions import SessionAdministration
 from idp.admin.signing_keys import SigningKeys
@@ -24,12 +27,13 @@ from idp.attempts.counts import Counts
 from idp.audit.trail import Trail
 from idp.egress.guarded import GuardedClient
 from idp.factors.email_code import Limits as MailCodeLimits
-from idp.factors.registry import Tools, second_factors
+from idp.factors.registry import Tools, highest_level, second_factors
 from idp.kernel.clock import Clock, SystemClock
 from idp.kernel.envelope import Envelope
 from idp.kernel.secrets import DerivedKeys
 from idp.mail.post import Post
 from idp.metrics.figures import Figures
+from idp.oidc import discovery
 from idp.oidc.access_token import AccessTokens
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.backchannel_logout import LogoutNotices
@@ -94,6 +98,8 @@ class Services:
     figures: Figures
     correspondence: Correspondence
     clients: Clients
+    registration: Registration
+    initial_access_tokens: InitialAccessTokens
     signing_keys: SigningKeys
 
 
@@ -207,6 +213,18 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         offline_access=OfflineAccess(units, clock, trail),
         correspondence=correspondence,
         clients=Clients(units, clock, trail, envelope),
+        registration=Registration(
+            units,
+            clock,
+            trail,
+            envelope,
+            Counts(derived_keys, clock, "registrations", MINUTE),
+            GuardedClient(settings.egress.allow_loopback),
+            settings.issuer,
+            _registration_rules(settings),
+            discovery.metadata(settings.issuer, highest_level()),
+        ),
+        initial_access_tokens=InitialAccessTokens(units, clock, trail),
         signing_keys=SigningKeys(units, clock, envelope),
     )
 
@@ -220,6 +238,11 @@ def _attempt_limits(settings: Settings, disables: bool) -> AttemptLimits:
         wait_longest=limits.wait_longest,
         disable_after=limits.disable_after if disables else None,
     )
+
+
+def _registration_rules(settings: Settings) -> RegistrationRules:
+    rules = settings.registration
+    return RegistrationRules(rules.mode, rules.max_per_minute, rules.require_pkce, rules.allow_loopback, rules.logos)
 
 
 def _failure_limits(settings: Settings) -> FailureLimits:

@@ -11,6 +11,12 @@
     clients.py         Clients: register, set, list, show
     client_credentials.py what a client authenticates with: the secret it gets, its keys
     client_profile.py     what the profile fapi2 demands of a registration
+    registration.py    Registration: clients register themselves, and read, replace and end what they registered
+    registration_request.py what they ask for, judged by itself
+    client_metadata.py the metadata as it travels, read into columns and written back
+    client_wishes.py   what is wrong with what a client wishes for its requests, tokens and subjects
+    client_end.py      what ends with a client
+    initial_access_tokens.py InitialAccessTokens: who may register clients: add, list, revoke
     activity_signals.py   clients that never tell that their user is active, though they are registered to
     signing_keys.py    SigningKeys: the keys that must exist before anything is signed
     refusals.py        Refusals: everything that is wrong with a form at once

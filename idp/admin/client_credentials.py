@@ -56,8 +56,9 @@ def _check_method(client: Client, wrong: Reasons) -> None:
         return
     if kind == "web":
         wrong.unless(method != "none", "client.web_is_confidential", "a web client keeps a secret on its server")
-    else:
-        # RFC 6749 2.1, RFC 8252 8.5: what is shipped to everybody is no secret.
+    elif not (kind == "native" and client.registered_itself):
+        # RFC 6749 2.1, RFC 8252 8.5: what is shipped to everybody is no secret. One that each installation registers
+        # for itself is (RFC 8252 8.4).
         wrong.unless(method == "none", "client.cannot_keep_secret", f"a {kind} client cannot keep a secret: use none")
     if client.profile == "fapi2":
         # FAPI 2.0 Security Profile 5.3.2.1-6.

@@ -134,8 +134,7 @@ class Clients:
         alg = "ES256" if profile == "fapi2" else "RS256"
         usual = "private_key_jwt" if profile == "fapi2" else "client_secret_basic"
         method = token_endpoint_auth_method or (usual if application_type == "web" else "none")
-        if session_activity is None and application_type == "web":
-            session_activity = "token_refresh" if "refresh_token" in grant_types else "none"
+        session_activity = session_activity or default_session_activity(application_type, grant_types)
         if scope is None:
             scope = DEFAULT_SCOPE if "authorization_code" in grant_types else ""
         client = Client(
@@ -175,7 +174,7 @@ class Clients:
         if subject_type == "pairwise":
             client.sector_identifier = min(hosts_of(client), default=None)
         client_profile.follow(client)
-        _check(client, client_secret)
+        check(client, client_secret)
         secret = give_secret(client, self._envelope, client_secret)
         self._insert(client)
         return client, secret
@@ -194,7 +193,7 @@ class Clients:
             client.response_types = _response_types(client.grant_types)
             if "profile" in changed:
                 client_profile.follow(client)
-            _check(client, given_secret=None)
+            check(client)
             secret = give_secret(client, self._envelope)
             if changed:
                 client.updated_at = self._clock.now()
@@ -205,7 +204,8 @@ class Clients:
     def list(self) -> Sequence[Client]:
         """All clients, by name."""
         with self._units.reading() as unit:
-            return unit.scalars(select(Client).order_by(Client.client_name, Client.client_id)).all()
+            known = select(Client).where(Client.deleted_at.is_(None))
+            return unit.scalars(known.order_by(Client.client_name, Client.client_id)).all()
 
     def show(self, client_id: str) -> Client:
         """One client. Raises Refused when there is none with this identifier."""
@@ -255,7 +255,14 @@ def _is_confusing(unit: Unit, client_id: str) -> bool:
     return unit.scalars(same).first() is not None or unit.scalars(somebody).first() is not None
 
 
-def _check(client: Client, given_secret: str | None) -> None:
+def default_session_activity(application_type: str, grant_types: Sequence[str]) -> str | None:
+    """What a client is registered with that says nothing of it; None where it must choose."""
+    if application_type != "web":
+        return None
+    return "token_refresh" if "refresh_token" in grant_types else "none"
+
+
+def check(client: Client, given_secret: str | None = None) -> None:
     """Raises Refused with everything that is wrong."""
     wrong = Reasons()
     client_profile.check(client, wrong)

@@ -309,6 +309,25 @@ class ClientChanged(Event):
 
 
 @dataclass(frozen=True)
+class ClientRegistration(Event):
+    """A client registered itself, with the initial access token of this number or without one, or changed or ended its
+    registration; `change` says which members, without values.
+    """
+
+    change: str
+    initial_access_token: int | None = None
+
+
+@dataclass(frozen=True)
+class InitialAccessTokenChanged(Event):
+    """An administrator added or revoked the token of this number, with which clients register themselves."""
+
+    change: str
+    token: int
+    label: str
+
+
+@dataclass(frozen=True)
 class DatabaseRestored(Event):
     """A backup was put back; so many of each kind of what it had brought to life again are over."""
 

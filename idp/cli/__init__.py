@@ -7,6 +7,7 @@
     serving.py          serve and worker
     administration.py   org, user, keys: a thin face of `admin`
     clients.py          client add, client set, client list, client show
+    client_tokens.py    client token add, list, revoke: who may register applications
     appearance.py       org set-logo, and the options of org set about colour, privacy statement and texts
     campaign.py         campaign simulate: who would meet what on a day
     service_desk.py     user show, reset, undo-reset, lift-wait, extend, set, block, unblock

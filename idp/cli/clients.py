@@ -10,6 +10,7 @@ import click
 
 from idp.admin.activity_signals import LOOKED_AT
 from idp.cli.base import Failure, Group, State, pass_state
+from idp.cli.client_tokens import token
 from idp.cli.values import CLEARED, JSON_FILE, TEXT, given
 from idp.oidc.clients import (
     ACCESS_TOKEN_FORMATS,
@@ -271,3 +272,6 @@ def show_client(state: State, /, client_id: str) -> None:
             " after they last visited us.",
             err=True,
         )
+
+
+client.add_command(token)

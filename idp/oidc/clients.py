@@ -128,7 +128,7 @@ class Client(Base):
 
     @property
     def registered_itself(self) -> bool:
-        """True for a client that no administrator registered (RFC 7591): each installation has an identity of its own."""
+        """True for a client that no administrator registered (RFC 7591): each installation is a client of its own."""
         return self.registration_access_token_hash is not None
 
     @property

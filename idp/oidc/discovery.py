@@ -24,11 +24,12 @@ AUTHENTICATION_ALGORITHMS = (*ASYMMETRIC, *HMAC)
 ID_TOKEN_CLAIMS = ("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "at_hash")
 
 
-def metadata(issuer: str, highest_level: int) -> dict[str, Any]:
-    """The provider's configuration; every URL stands under the issuer."""
+def metadata(issuer: str, highest_level: int, registers: bool = False) -> dict[str, Any]:
+    """The provider's configuration; every URL stands under the issuer. `registers`: clients may register themselves."""
     return {
         "issuer": issuer,
         **{name: issuer + path for name, path in PATHS.items()},
+        **({"registration_endpoint": f"{issuer}/register"} if registers else {}),
         "response_types_supported": list(RESPONSE_TYPES),
         "response_modes_supported": list(RESPONSE_MODES),
         "grant_types_supported": list(clients.GRANT_TYPES),

@@ -27,6 +27,10 @@ tests/sessions/test_every_route_and_the_clock.py, which calls every route of the
     POST  /session/status                   no
     POST  /introspect                       no
     POST  /revoke                           no
+    POST  /register                         no
+    GET   /register/<client_id>             no
+    PUT   /register/<client_id>             no
+    DELETE  /register/<client_id>           no
     GET   /userinfo                         no
     POST  /userinfo                         no
     GET   /jwks                             no
@@ -34,6 +38,7 @@ tests/sessions/test_every_route_and_the_clock.py, which calls every route of the
     GET   /.well-known/oauth-authorization-server  no
     GET   /t/<org_code>/theme.<digest>.css  no
     GET   /t/<org_code>/logo-<any(light,dark):variant>.<digest>.png  no
+    GET   /c/<client_id>/logo.<digest>.png  no
     GET   /static/<hashed_name>             no
     GET   /health/live                      no
     GET   /health/ready                     no

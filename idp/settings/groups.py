@@ -259,6 +259,34 @@ class ServerSettings(Group):
     )
 
 
+class RegistrationSettings(Group):
+    """Applications that register themselves, as clients of third parties (RFC 7591)."""
+
+    mode: Literal["off", "token", "open"] = Field(
+        default="off",
+        description="Who may: nobody, who has a token of `idp client token add`, or anybody.",
+    )
+    max_per_minute: int = Field(
+        default=20,
+        ge=1,
+        le=10000,
+        description="Registrations and changes from one address or IPv6 /64 within a minute.",
+    )
+    require_pkce: bool = Field(
+        default=True,
+        description="Whether confidential clients of the profile oidc that registered themselves must use PKCE, as all "
+        "others must.",
+    )
+    allow_loopback: bool = Field(
+        default=False,
+        description="Whether web applications may have redirect URIs on loopback. For development and tests.",
+    )
+    logos: bool = Field(
+        default=False,
+        description="Whether the logo of such an application is fetched, once, drawn anew and shown to who signs in.",
+    )
+
+
 class EgressSettings(Group):
     """What idp itself calls: applications, to tell them that a session ended, and to read their keys."""
 

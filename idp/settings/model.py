@@ -25,6 +25,7 @@ from idp.settings.groups import (
     MailSettings,
     MetricsSettings,
     PasswordSettings,
+    RegistrationSettings,
     SecondFactorSettings,
     ServerSettings,
     SessionSettings,
@@ -95,6 +96,9 @@ class Settings(BaseSettings):
     mail_codes: MailCodeSettings = Field(default=MailCodeSettings(), description="Codes that are sent by e-mail.")
     mail: MailSettings | None = Field(default=None, description="The mail relay. Without this table idp sends no mail.")
     server: ServerSettings = Field(default=ServerSettings(), description="The HTTP server.")
+    registration: RegistrationSettings = Field(
+        default=RegistrationSettings(), description="Applications that register themselves."
+    )
     egress: EgressSettings = Field(default=EgressSettings(), description="What idp itself fetches or calls.")
     metrics: MetricsSettings = Field(default=MetricsSettings(), description="Figures for Prometheus.")
     log: LogSettings = Field(default=LogSettings(), description="What idp tells on its standard error.")

@@ -7,6 +7,7 @@ front_channel.py  requests through the browser: read strictly, POST led to GET
 responses.py      authorization responses as redirect, hand-off page or form
 client_requests.py  requests of clients' servers, answered as JSON
 token.py session_activity.py userinfo.py discovery.py end_session.py health.py home.py
+registration.py   /register: clients register themselves
 signed_out.py     the page after signing out, which names the applications
 session_over.py   the page for somebody whose session ended by itself, or by somebody else
 cookies.py        names and attributes of every cookie

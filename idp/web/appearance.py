@@ -7,12 +7,14 @@ stays as it is. Any other address is 404: a colour or a logo that was taken away
 import struct
 from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import sha256
 from urllib.parse import quote, unquote
 
 from flask import Response, abort, url_for
 from sqlalchemy import LargeBinary, func, select
 
 from idp.accounts.models import Organization, OrganizationLogo
+from idp.oidc.clients import Client
 from idp.web import theme
 from idp.web.headers import show_as_picture_only
 from idp.web.pages import FrameOrganization, Logo
@@ -62,6 +64,36 @@ def own_logo(org_code: str, variant: str, digest: str) -> Response:
     response.headers["Cache-Control"] = FOR_EVER
     show_as_picture_only()
     return response
+
+
+def client_logo(client_id: str, digest: str) -> Response:
+    """GET the logo of a client that has one, under its present digest; otherwise 404."""
+    png = _png_of(client_id) if client_id.isprintable() else None
+    if png is None or _digest_of(png) != digest:
+        abort(404)
+    response = Response(png, content_type="image/png")
+    response.headers["Cache-Control"] = FOR_EVER
+    show_as_picture_only()
+    return response
+
+
+def logo_of(client: Client) -> Logo | None:
+    """The logo of an application that registered one, if we keep it. Reads by itself."""
+    png = _png_of(client.client_id) if client.logo_uri is not None else None
+    if png is None:
+        return None
+    url = url_for("idp.client_logo", client_id=client.client_id, digest=_digest_of(png))
+    return Logo(url, _shown_width(*struct.unpack_from(">II", png, _SIZE_AT - 1)))
+
+
+def _png_of(client_id: str) -> bytes | None:
+    asked = select(Client.logo).where(Client.client_id == client_id, Client.deleted_at.is_(None))
+    with use_cases().units.reading() as unit:
+        return unit.scalars(asked).first()
+
+
+def _digest_of(png: bytes) -> str:
+    return sha256(png).hexdigest()[:32]
 
 
 def _theme_url(organization: Organization) -> str | None:

@@ -12,7 +12,8 @@ FRESH_FOR = "public, max-age=300"
 
 def openid_configuration() -> Response:
     """OIDC Discovery 4, and RFC 8414 3: the same document at both addresses."""
-    return _public(discovery.metadata(use_cases().settings.issuer, highest_level()))
+    registers = use_cases().registration.is_on
+    return _public(discovery.metadata(use_cases().settings.issuer, highest_level(), registers))
 
 
 def jwks() -> Response:

@@ -35,6 +35,7 @@ FOR_PROGRAMS = (
     "/introspect",
     "/revoke",
     "/userinfo",
+    "/register",
     "/session/activity",
     "/session/status",
     "/jwks",
@@ -133,8 +134,9 @@ def unexpected(error: Exception) -> Response:
 
 
 def _is_for_programs() -> bool:
-    path = use_cases().settings.issuer_path
-    return request.path.removeprefix(path) in FOR_PROGRAMS or request.path == OAUTH_METADATA + path
+    issuer_path = use_cases().settings.issuer_path
+    path = request.path.removeprefix(issuer_path)
+    return path in FOR_PROGRAMS or path.startswith("/register/") or request.path == OAUTH_METADATA + issuer_path
 
 
 def _for_program(error: str, status: int) -> Response:

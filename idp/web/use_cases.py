@@ -4,6 +4,7 @@ from typing import Protocol
 
 from flask import current_app
 
+from idp.admin.registration import Registration
 from idp.audit.trail import Trail
 from idp.kernel.clock import Clock
 from idp.kernel.envelope import Envelope
@@ -47,6 +48,8 @@ class UseCases(Protocol):
     def introspection(self) -> Introspection: ...
     @property
     def revocation(self) -> Revocation: ...
+    @property
+    def registration(self) -> Registration: ...
     @property
     def session_activity(self) -> SessionActivity: ...
     @property

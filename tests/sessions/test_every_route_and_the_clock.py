@@ -40,7 +40,7 @@ COLOUR = "#ffdd00"
 
 def table() -> dict[str, str]:
     """What the docstring says, by "METHOD path"."""
-    rows = re.findall(r"^    (GET|POST) +(/\S*) +(yes|no|when|ends)\b", idle.__doc__ or "", re.MULTILINE)
+    rows = re.findall(r"^    (GET|POST|PUT|DELETE) +(/\S*) +(yes|no|when|ends)\b", idle.__doc__ or "", re.MULTILINE)
     assert len(rows) == len({row[:2] for row in rows}), "a route has two rows"
     return {f"{method} {path}": verdict for method, path, verdict in rows}
 
@@ -342,6 +342,17 @@ CALLS = [
         )
         for kind in KINDS
     ),
+    *(
+        Call(
+            f"{method} /register{path}",
+            "nobody may",
+            "no",
+            lambda c, m=method, p=path: c.browser.send(m, f"/register{p.replace('<client_id>', 'none')}"),  # type: ignore[misc]
+            (404,),
+        )
+        for method, path in (("POST", ""), *((method, "/<client_id>") for method in ("GET", "PUT", "DELETE")))
+    ),
+    Call("GET /c/<client_id>/logo.<digest>.png", "none", "no", get("/c/none/logo.0.png"), (404,)),
     Call("POST /userinfo", "token", "no", bearing("/userinfo", "none"), kinds=("none",)),
     *(Call(f"GET {path}", "browser", "no", get(path)) for path in (*SILENT, *FILES)),
     Call("GET /end_session", "asks", "no", get("/end_session")),

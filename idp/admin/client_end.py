@@ -1,0 +1,47 @@
+"""A client is gone, and everything that hangs on it has ended (RFC 7592 2.3)."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import delete, update
+from sqlalchemy.orm import Session as Unit
+
+from idp.consents.models import Consent
+from idp.oidc.clients import Client
+from idp.oidc.models import AccessToken, AuthorizationCode, PushedAuthorizationRequest, RefreshFamily
+
+BECAUSE = "client deleted"
+
+
+def end(unit: Unit, client: Client, now: datetime) -> None:
+    """No request of the client is answered any more, and none of its codes, tokens and requests is worth anything.
+
+    Sessions go on. The row stays without anything that could be used, for the participations and receipts that name it
+    and so that its identifier is never given again.
+    """
+    for model, ends in (
+        (AuthorizationCode, {"used_at": now}),
+        (RefreshFamily, {"revoked_at": now, "revoked_because": BECAUSE}),
+        (AccessToken, {"revoked_at": now}),
+        (PushedAuthorizationRequest, {"completed_at": now}),
+    ):
+        _update(unit, model, client.client_id, ends)
+    unit.execute(
+        delete(Consent).where(Consent.client_id == client.client_id).execution_options(synchronize_session=False)
+    )
+    client.deleted_at = client.updated_at = now
+    client.token_endpoint_auth_method = "none"  # noqa: S105 - the name of a method, not a password
+    client.client_secret_hash = client.client_secret_sealed = client.registration_access_token_hash = None
+    client.jwks = client.jwks_uri = client.logo = client.logo_uri = None
+    client.initiate_login_uri = client.backchannel_logout_uri = client.frontchannel_logout_uri = None
+    client.redirect_uris, client.post_logout_redirect_uris, client.request_uris = [], [], []
+    client.grant_types, client.response_types, client.contacts = [], [], []
+
+
+def _update(unit: Unit, model: Any, client_id: str, ends: dict[str, Any]) -> None:
+    unit.execute(
+        update(model)
+        .where(model.client_id == client_id, *(getattr(model, name).is_(None) for name in list(ends)[:1]))
+        .values(ends)
+        .execution_options(synchronize_session=False)
+    )
