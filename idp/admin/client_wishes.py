@@ -21,10 +21,8 @@ ONE_OF = {
     "token_endpoint_auth_method": "token_endpoint_auth_methods_supported",
     "token_endpoint_auth_signing_alg": "token_endpoint_auth_signing_alg_values_supported",
 }
-SOME_OF = {
-    "response_types": "response_types_supported",
-    "grant_types": "grant_types_supported",
-}
+# What somebody whom nobody knows may have: nothing for itself, and no scope of one's own that another server believes.
+GRANTS = ("authorization_code", "refresh_token")
 # Column -> what the provider says when it can do that.
 IF_SAID = {
     "require_pushed_authorization_requests": "pushed_authorization_request_endpoint",
@@ -49,9 +47,12 @@ def _check_support(client: Client, supported: Mapping[str, Any], wrong: Reasons)
     for column, names in ONE_OF.items():
         value, values = getattr(client, column), supported.get(names, ())
         wrong.unless(value is None or value in values, f"client.{column}", _one_of(column, values))
-    for column, names in SOME_OF.items():
-        values = supported.get(names, ())
-        wrong.unless(set(getattr(client, column)) <= set(values), f"client.{column}", _one_of(column, values))
+    for column, given, values in (
+        ("response_types", client.response_types, supported["response_types_supported"]),
+        ("grant_types", client.grant_types, GRANTS),
+        ("scope", client.scope.split(), supported["scopes_supported"]),
+    ):
+        wrong.unless(set(given) <= set(values), f"client.{column}", _one_of(column, values))
     for column, name in IF_SAID.items():
         wrong.unless(
             not getattr(client, column) or bool(supported.get(name)),

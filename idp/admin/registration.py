@@ -44,7 +44,7 @@ INVALID_TOKEN = (401, "invalid_token", "the token is unknown, used up, expired o
 # What an administrator may have decided about a client stays when the client replaces its metadata.
 KEPT = ("client_id", "first_party", "minimum_acr", "access_token_format", "resources")
 # What a client cannot choose. It is a third party's: people are asked.
-NEW = MappingProxyType(
+NEW: Mapping[str, Any] = MappingProxyType(
     {"first_party": False, "minimum_acr": None, "require_pkce": True, "access_token_format": "opaque", "resources": []}
 )
 
@@ -117,6 +117,7 @@ class Registration:
         document = registration_request.document(body, content_type)
         registration_request.check_identity(document, present)
         wished = self._judge.client(document, Client(**{**NEW, **{name: getattr(present, name) for name in KEPT}}))
+        registration_request.check_subjects(wished, present)
         wished.require_pkce = present.require_pkce or wished.is_public or wished.profile == "fapi2"
         self._look_up(wished, wished.redirect_uris, new_logo=wished.logo_uri != present.logo_uri)
         with self._units.writing() as unit:

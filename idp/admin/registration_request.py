@@ -66,6 +66,17 @@ def check_identity(sent: Mapping[str, Any], present: Client) -> None:
     _raise(wrong, "invalid_client_metadata")
 
 
+def check_subjects(wished: Client, present: Client) -> None:
+    """Raises ProtocolError: with other subjects everybody would be a stranger to the client (OIDC Core 8.1)."""
+    wrong = Reasons()
+    wrong.unless(
+        (wished.subject_type, wished.sector_identifier) == (present.subject_type, present.sector_identifier),
+        "client.subjects",
+        "subject_type and the sector of pairwise subjects are for good",
+    )
+    _raise(wrong, "invalid_client_metadata")
+
+
 class Judge:
     """Judges what is asked for. `supported` is what the provider says about itself; nothing else can be registered."""
 
@@ -96,9 +107,9 @@ class Judge:
         # Before it is checked: such a client keeps a secret of its own wherever it is installed (RFC 8252 8.4).
         client.registration_access_token_hash = NOBODY
         self._check_redirect_uris(client)
+        check_sector(client, wrong)
         wrong.checking(check, client)
         check_wishes(client, self._supported, wrong)
-        check_sector(client, wrong)
         if not self._rules.allows_loopback and client.initiate_login_uri is not None:
             # OpenID Connect Registration 2 wants https, and knows no exception.
             wrong.unless(
@@ -126,9 +137,8 @@ class Judge:
             "ES256" if columns["profile"] == "fapi2" else "RS256"
         )
         refreshes = "refresh_token" in columns["grant_types"]
-        columns["scope"] = columns["scope"] or " ".join(
-            value for value in self._supported["scopes_supported"] if value != OFFLINE or refreshes
-        )
+        scope = (value for value in self._supported["scopes_supported"] if value != OFFLINE or refreshes)
+        columns["scope"] = " ".join((columns["scope"] or " ".join(scope)).split())
         columns["session_activity"] = (
             columns["session_activity"]
             or default_session_activity(columns["application_type"], columns["grant_types"])

@@ -171,6 +171,12 @@ class Client(Base):
         joint = "&" if urlsplit(self.initiate_login_uri).query else "?"
         return f"{self.initiate_login_uri}{joint}{urlencode({'iss': issuer})}"
 
+    def shown(self, name: str, language: str) -> str | None:
+        """A member that people see, in this language if it was registered in it (OpenID Connect Registration 2.1)."""
+        of_language = (value for key, value in self.localized.items() if key.lower().startswith(f"{name}#{language}"))
+        found: str | None = self.localized.get(f"{name}#{language}") or next(of_language, None) or getattr(self, name)
+        return found
+
     def has_secret(self, secret: str) -> bool:
         """True for the client's secret; a stored hash presented as a secret is none."""
         return self.client_secret_hash is not None and is_same(self.client_secret_hash, hash_secret(secret))
@@ -200,7 +206,7 @@ def sealed_secret_place(client: Client) -> str:
 
 
 def find(session: Session, client_id: str | None) -> Client | None:
-    """The client with exactly this identifier, unless it is gone; nobody has one that a database cannot be asked for."""
+    """The client with exactly this identifier, unless it is gone; none for what no database can be asked."""
     is_text = client_id and not any(char == "\x00" or "\ud800" <= char <= "\udfff" for char in client_id)
     client = session.get(Client, client_id) if is_text else None
     return None if client is None or client.deleted_at is not None else client

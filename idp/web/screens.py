@@ -25,8 +25,8 @@ from idp.signin.answers.common import (
 )
 from idp.signin.flow import ONCE_MORE, Look
 from idp.signin.people import campaign_of, shares_address
-from idp.web import cookies, csrf
-from idp.web.appearance import dressed
+from idp.web import cookies, csrf, texts
+from idp.web.appearance import dressed, logo_of
 from idp.web.pages import FRAME_KEY, ErrorText, FrameOrganization, render
 from idp.web.texts import masked_address
 from idp.web.use_cases import use_cases
@@ -73,8 +73,9 @@ def identify(look: Look) -> Response:
         organisation=interaction.typed_organisation or org_code,
         username=interaction.typed_username or (known.username_shown if known else ""),
         remember=request.args.get("remember", "1" if remembered else "0") == "1",
-        policy_uri=look.client.policy_uri,
-        tos_uri=look.client.tos_uri,
+        policy_uri=look.client.shown("policy_uri", texts.language()),
+        tos_uri=look.client.shown("tos_uri", texts.language()),
+        app_logo=logo_of(look.client),
         notice=notice,
         notice_slots=over.slots if over else {},
     )
@@ -268,7 +269,7 @@ def _page(look: Look, template: str, status: int = 200, **context: Any) -> Respo
     stored = look.interaction.error
     action = url_for("idp.answer", interaction_id=look.interaction.id, prompt=look.pending_name)
     shown: dict[str, Any] = {
-        "app_name": look.client.client_name,
+        "app_name": look.client.shown("client_name", texts.language()),
         "action": action,
         "csrf_token": csrf.token(look.interaction.id),
         "error": ErrorText(stored["field"], stored["key"], stored["params"]) if stored else None,

@@ -70,6 +70,7 @@ _IDENTIFY: dict[str, object] = _FORM | {
     "remember": False,
     "policy_uri": None,
     "tos_uri": None,
+    "app_logo": None,
     "notice": None,
     "notice_slots": {},
 }
