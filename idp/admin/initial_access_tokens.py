@@ -102,10 +102,9 @@ def take(unit: Unit, token: str, now: datetime) -> int | None:
 
 
 def _good(token: str, now: datetime) -> ColumnElement[bool]:
-    row = InitialAccessToken
     return and_(
-        row.token_hash == hash_secret(token),
-        row.revoked_at.is_(None),
-        or_(row.expires_at.is_(None), row.expires_at > now),
-        or_(row.uses_left.is_(None), row.uses_left > 0),
+        InitialAccessToken.token_hash == hash_secret(token),
+        InitialAccessToken.revoked_at.is_(None),
+        or_(InitialAccessToken.expires_at.is_(None), InitialAccessToken.expires_at > now),
+        or_(InitialAccessToken.uses_left.is_(None), InitialAccessToken.uses_left > 0),
     )

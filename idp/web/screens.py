@@ -73,8 +73,8 @@ def identify(look: Look) -> Response:
         organisation=interaction.typed_organisation or org_code,
         username=interaction.typed_username or (known.username_shown if known else ""),
         remember=request.args.get("remember", "1" if remembered else "0") == "1",
-        policy_uri=look.client.shown("policy_uri", texts.language()),
-        tos_uri=look.client.shown("tos_uri", texts.language()),
+        policy_uri=_of_app(look, "policy_uri"),
+        tos_uri=_of_app(look, "tos_uri"),
         app_logo=logo_of(look.client),
         notice=notice,
         notice_slots=over.slots if over else {},
@@ -269,7 +269,7 @@ def _page(look: Look, template: str, status: int = 200, **context: Any) -> Respo
     stored = look.interaction.error
     action = url_for("idp.answer", interaction_id=look.interaction.id, prompt=look.pending_name)
     shown: dict[str, Any] = {
-        "app_name": look.client.shown("client_name", texts.language()),
+        "app_name": _of_app(look, "client_name"),
         "action": action,
         "csrf_token": csrf.token(look.interaction.id),
         "error": ErrorText(stored["field"], stored["key"], stored["params"]) if stored else None,
@@ -277,6 +277,12 @@ def _page(look: Look, template: str, status: int = 200, **context: Any) -> Respo
     return render(
         template, status=status, organization=frame(look.account or look.session_account), **{**shown, **context}
     )
+
+
+def _of_app(look: Look, name: str) -> str | None:
+    """What the application says of itself, in the language of the page."""
+    texts.refresh_language()
+    return look.client.shown(name, texts.language())
 
 
 def _error_is_of_choice(look: Look) -> bool:

@@ -1,4 +1,4 @@
-"""Arbitrary JSON and bytes at the endpoints of registration: never our fault (5xx), never a row of a refused request."""
+"""Arbitrary JSON and bytes at the endpoints of registration: never our fault (5xx), no row of a refused request."""
 
 import json
 import shutil
