@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from idp.admin import client_metadata
+from idp.admin import client_metadata, client_profile
 from idp.admin.client_wishes import check_sector, check_wishes, is_on_loopback
 from idp.admin.clients import check, default_session_activity
 from idp.admin.refusals import Reasons, Refusals
@@ -104,6 +104,7 @@ class Judge:
         _raise(wrong, "invalid_client_metadata")
         for column, value in columns.items():
             setattr(client, column, value)
+        client_profile.follow(client)
         # Before it is checked: such a client keeps a secret of its own wherever it is installed (RFC 8252 8.4).
         client.registration_access_token_hash = NOBODY
         self._check_redirect_uris(client)
