@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session as Unit
 from idp.admin import client_end, client_metadata, initial_access_tokens, registration_request
 from idp.admin.client_credentials import give_secret
 from idp.admin.logos import drawn
-from idp.admin.registration_request import NOBODY, Judge, Rules
+from idp.admin.registration_request import NOBODY, Judge, Rules, token_in, wrong_token
 from idp.attempts.counts import Counts, source_of
 from idp.audit.events import ClientRegistration
 from idp.audit.trail import Trail, request_origin
@@ -32,7 +32,6 @@ from idp.kernel.envelope import Envelope
 from idp.kernel.errors import ProtocolError, Refused, Throttled
 from idp.kernel.secrets import hash_secret, is_same, random_identifier, random_token
 from idp.oidc import clients
-from idp.oidc.access_token import BearerError, bearer_token
 from idp.oidc.clients import Client
 from idp.store.units import UnitsOfWork
 
@@ -40,7 +39,6 @@ log = logging.getLogger(__name__)
 
 PATH = "/register"
 MINUTE = timedelta(minutes=1)
-INVALID_TOKEN = (401, "invalid_token", "the token is unknown, used up, expired or revoked")
 # What an administrator may have decided about a client stays when the client replaces its metadata.
 KEPT = ("client_id", "first_party", "minimum_acr", "access_token_format", "resources")
 # What a client cannot choose. It is a third party's: people are asked.
@@ -77,7 +75,7 @@ class Registration:
     def register(self, body: bytes, content_type: str | None, authorization: str | None) -> dict[str, Any]:
         """The client exists; its metadata, its credentials and how it manages them (RFC 7591 3.2.1).
 
-        Raises BearerError without a good initial access token where one is needed, ProtocolError for what is wrong with
+        Raises WrongToken without a good initial access token where one is needed, ProtocolError for what is wrong with
         the metadata, Throttled.
         """
         token = self._initial_token(authorization)
@@ -91,7 +89,7 @@ class Registration:
             if token is not None:
                 client.registered_with = initial_access_tokens.take(unit, token, self._clock.now())
                 if client.registered_with is None:
-                    raise BearerError(*INVALID_TOKEN)
+                    raise wrong_token()
             client.registration_access_token_hash = hash_secret(registration_token)
             client.created_at = client.updated_at = self._clock.now()
             unit.add(client)
@@ -100,8 +98,8 @@ class Registration:
             return self._told(client, registration_token, secret)
 
     def read(self, client_id: str, authorization: str | None) -> dict[str, Any]:
-        """What is registered (RFC 7592 2.1). The secret is not in it: nobody here knows it. Raises BearerError."""
-        token = bearer_token(authorization, None, None)
+        """What is registered (RFC 7592 2.1). The secret is not in it: nobody here knows it. Raises WrongToken."""
+        token = token_in(authorization)
         with self._units.reading() as unit:
             return self._told(_of_its_own(unit, client_id, token), token)
 
@@ -111,7 +109,7 @@ class Registration:
         """The metadata given is all that is registered (RFC 7592 2.2). The client's secret and token stay, unless
         another method of authentication needs another secret. Raises as `register`.
         """
-        token = bearer_token(authorization, None, None)
+        token = token_in(authorization)
         with self._units.reading() as unit:
             present = _of_its_own(unit, client_id, token)
         document = registration_request.document(body, content_type)
@@ -130,8 +128,8 @@ class Registration:
             return self._told(client, token, secret)
 
     def delete(self, client_id: str, authorization: str | None) -> None:
-        """The client is gone, and with it everything that it could use (RFC 7592 2.3). Raises BearerError."""
-        token = bearer_token(authorization, None, None)
+        """The client is gone, and with it everything that it could use (RFC 7592 2.3). Raises WrongToken."""
+        token = token_in(authorization)
         with self._units.writing() as unit:
             client = _of_its_own(unit, client_id, token, lock=True)
             client_end.end(unit, client, self._clock.now())
@@ -144,10 +142,10 @@ class Registration:
         """
         if self.rules.mode == "open" and not authorization:
             return None
-        token = bearer_token(authorization, None, None)
+        token = token_in(authorization)
         with self._units.reading() as unit:
             if not initial_access_tokens.is_good(unit, token, self._clock.now()):
-                raise BearerError(*INVALID_TOKEN)
+                raise wrong_token()
         return token
 
     def _look_up(self, client: Client, redirect_uris: Sequence[str], new_logo: bool) -> None:
@@ -213,14 +211,14 @@ class Registration:
 
 
 def _of_its_own(unit: Unit, client_id: str, token: str, lock: bool = False) -> Client:
-    """The client whose registration access token this is. Raises BearerError, for a client that nobody knows too."""
+    """The client whose registration access token this is. Raises WrongToken, for a client that nobody knows too."""
     client = clients.find(unit, client_id)
     if client is not None and lock:
         # Whoever changes or ends it at the same moment is waited for, and what they wrote is seen.
         unit.refresh(client, with_for_update={"key_share": True})
     kept = client.registration_access_token_hash if client is not None else None
     if not is_same(kept or NOBODY, hash_secret(token)) or client is None:
-        raise BearerError(*INVALID_TOKEN)
+        raise wrong_token()
     return client
 
 

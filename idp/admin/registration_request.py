@@ -1,5 +1,6 @@
 """What a client asks to be registered with, judged by itself: nobody is asked, nothing is written.
 
+token_in         the token that was shown
 document         the metadata that was sent
 check_identity   a client that replaces its metadata stays who it is
 Judge            rules of this deployment; the client as it would be, or everything that is wrong with it
@@ -39,6 +40,28 @@ class Rules:
     requires_pkce: bool = True
     allows_loopback: bool = False
     keeps_logos: bool = False
+
+
+class WrongToken(ProtocolError):
+    """401: there is no token, or it opens nothing here. These tokens are bearer tokens, with a scheme of one word."""
+
+    def challenge(self, realm: str) -> str:
+        """The value of the `WWW-Authenticate` header, which names no error without any credentials (RFC 6750 3.1)."""
+        said = f'Bearer realm="{realm}"'
+        return said + (f', error="{self.error}", error_description="{self.description}"' if self.error else "")
+
+
+def wrong_token() -> WrongToken:
+    """The same whatever is wrong with it."""
+    return WrongToken("invalid_token", "the token is unknown, used up, expired or revoked")
+
+
+def token_in(authorization: str | None) -> str:
+    """The token in the header. Raises WrongToken when there is none."""
+    scheme, _, credentials = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not credentials.strip():
+        raise WrongToken("")
+    return credentials.strip()
 
 
 def document(body: bytes, content_type: str | None) -> dict[str, Any]:

@@ -8,10 +8,9 @@ from typing import Any
 
 from flask import Response, abort, jsonify, request
 
+from idp.admin.registration_request import WrongToken
 from idp.kernel.errors import ProtocolError, Throttled
-from idp.oidc.access_token import BearerError
 from idp.oidc.client_endpoint import NO_STORE
-from idp.web.client_requests import challenged
 from idp.web.use_cases import use_cases
 
 REALM = "register"
@@ -46,8 +45,10 @@ def _answered(status: int, act: Callable[[], dict[str, Any] | None]) -> Response
         done = act()
         response: Response = Response(status=status) if done is None else jsonify(done)
         response.status_code = status
-    except BearerError as error:
-        response = challenged(error, REALM)
+    except WrongToken as error:
+        response = jsonify({"error": error.error, "error_description": error.description} if error.error else {})
+        response.status_code = 401
+        response.headers["WWW-Authenticate"] = error.challenge(REALM)
     except ProtocolError as error:
         response = jsonify({"error": error.error, "error_description": error.description})
         response.status_code = 400
