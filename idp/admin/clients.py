@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 from typing import Any, TypedDict, Unpack
+from urllib.parse import urlsplit
 
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
@@ -375,7 +376,13 @@ def _check_grants(client: Client, wrong: Reasons) -> None:
 def _check_subject_type(client: Client, wrong: Reasons) -> None:
     if client.subject_type not in SUBJECT_TYPES:
         wrong.add("client.subject_type", f"subject_type is one of {', '.join(SUBJECT_TYPES)}")
-    elif client.subject_type == "pairwise" and not client.sector_identifier_uri:
+    elif client.subject_type == "pairwise" and client.sector_identifier_uri:
+        wrong.unless(
+            client.sector_identifier == (urlsplit(client.sector_identifier_uri).hostname or ""),
+            "client.sector",
+            "the sector of a pairwise client is the host of its sector_identifier_uri",
+        )
+    elif client.subject_type == "pairwise":
         # OIDC Core 8.1. Were the host to change, everybody would be a stranger to the client.
         wrong.unless(
             bool(client.sector_identifier) and hosts_of(client) == {client.sector_identifier},

@@ -53,6 +53,15 @@ def holds(token: type[RefreshFamily] | type[AccessToken]) -> ColumnElement[bool]
     return good_account & standing_consent
 
 
+def is_allowed(unit: Unit, account_id: int, client_id: str) -> bool:
+    """True while the account allows the client to come when it is not signed in.
+
+    Nobody takes that back before the unit of work is over: `end` sees what was issued in it.
+    """
+    consent = select(Consent.scope).where(Consent.account_id == account_id, Consent.client_id == client_id)
+    return OFFLINE_ACCESS in (unit.scalar(consent.with_for_update()) or "").split()
+
+
 def held(unit: Unit, now: datetime, *which: ColumnElement[bool]) -> Sequence[OfflineGrant]:
     """All offline access that holds now, the newest first."""
     rows = unit.execute(

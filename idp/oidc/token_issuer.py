@@ -21,7 +21,7 @@ from idp.accounts.models import Account
 from idp.kernel.clock import Clock, whole_seconds
 from idp.kernel.levels import AcrValues
 from idp.kernel.secrets import hash_secret, random_identifier, random_token
-from idp.oidc import claims, resource_indicators
+from idp.oidc import claims, offline_access, resource_indicators
 from idp.oidc.access_token import key_of_jwt
 from idp.oidc.authorization_code import Grant
 from idp.oidc.clients import OFFLINE_ACCESS, Client
@@ -102,13 +102,17 @@ class TokenIssuer:
         With `dpop_jkt` the access token is bound to that key, and so is a new family of refresh tokens of a public
         client; those of a confidential one are bound by its authentication (RFC 9449 5).
 
-        That is so when the session is over, or will be within a second; when the account is blocked; and when the
-        session, or what the grant was given for, does not reach the client's own minimum level.
+        That is so when the session is over, or will be within a second; when the account is blocked; when offline
+        access was taken back since it was allowed; and when the session, or what the grant was given for, does not
+        reach the client's own minimum level.
         """
         now = self._clock.now()
         session = self._sessions.load_live_by_id(unit, grant.session_id, lock=True)
         account = unit.scalars(select(Account).where(Account.id == grant.account_id)).one_or_none()
         if session is None or account is None or account.blocked_at is not None:
+            return None
+        is_offline = OFFLINE_ACCESS in grant.scope.split()
+        if is_offline and not offline_access.is_allowed(unit, account.id, client.client_id):
             return None
         left = idle.seconds_left(session, now)
         if left < 1 or min(session.level, grant.level) < (client.minimum_acr or 0):
@@ -119,7 +123,6 @@ class TokenIssuer:
         )
         self._sessions.join(unit, session.id, client.client_id)
         if starts_family and refresh_token is None and client.check_grant_type("refresh_token"):
-            is_offline = OFFLINE_ACCESS in grant.scope.split()
             ends_at = now + self._lifetimes.offline if is_offline else session.absolute_ends_at
             bound_to = dpop_jkt if client.is_public else None
             refresh_token = self._refresh_tokens.start(unit, grant, ends_at, bound_to, is_offline)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from idp.admin.registration import NEW
 from idp.admin.registration_request import Judge, Rules
 from idp.audit.events import ClientRegistration, InitialAccessTokenChanged
 from idp.audit.trail import events
@@ -481,10 +482,9 @@ def judge(**rules: Any) -> Judge:
 
 def test_loopback_may_be_allowed_for_development() -> None:
     wished = {**METADATA, "redirect_uris": ["http://localhost:3000/callback"], "scope": "openid"}
-    new = {"first_party": False, "require_pkce": True, "access_token_format": "opaque"}
-    assert judge(allows_loopback=True).client(wished, Client(client_id="a", **new)).redirect_uris
+    assert judge(allows_loopback=True).client(wished, Client(client_id="a", **NEW)).redirect_uris
     with pytest.raises(ProtocolError):
-        judge().client(wished, Client(client_id="a", **new))
+        judge().client(wished, Client(client_id="a", **NEW))
 
 
 @pytest.mark.parametrize(
@@ -501,7 +501,7 @@ def test_loopback_may_be_allowed_for_development() -> None:
 )
 def test_pairwise_subjects_have_one_sector(changes: dict[str, Any], sector: str | None) -> None:
     # protocol.md 67; OIDC Core 8.1.
-    new = Client(client_id="a", first_party=False, require_pkce=True, access_token_format="opaque")
+    new = Client(client_id="a", **NEW)
     wished = {**METADATA, "subject_type": "pairwise", "scope": "openid", **changes}
     if sector is None:
         with pytest.raises(ProtocolError) as refused:

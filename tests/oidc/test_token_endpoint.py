@@ -188,7 +188,7 @@ def test_body_of_a_megabyte_is_refused_in_json(provider: Provider) -> None:
 
 
 def test_unknown_parameters_are_ignored(party: RelyingParty, code: str) -> None:
-    assert body(party.redeem(code, audience="x", resource=["a", "b"], claims="{"))
+    assert body(party.redeem(code, audience="x", extra=["a", "b"], claims="{"))
 
 
 # Client authentication
