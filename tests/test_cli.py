@@ -113,7 +113,7 @@ def test_init_again_overwrites_nothing(installation: Installation) -> None:
 def test_init_in_another_folder_is_used_by_naming_its_configuration(empty: Installation) -> None:
     empty.done("init", "elsewhere")
     assert not empty.config.exists()
-    assert len(empty.done("--config", "elsewhere/idp.toml", "keys", "list")) == 2
+    assert len(empty.done("--config", "elsewhere/idp.toml", "keys", "list")) == 4
 
 
 def test_two_installations_have_different_secret_keys(empty: Installation) -> None:
