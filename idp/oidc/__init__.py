@@ -2,7 +2,10 @@
 
 clients.py                Client and its metadata
 parameters.py             request parameters: single-valued, length-limited, decoded strictly
-authorization_request.py  parse, validate -> AuthorizationRequest, or an error that is shown or sent
+authorization_request.py  validate -> AuthorizationRequest, or an error that is shown or sent
+requesting_client.py      who asks, and where the answer may go: certain before an error travels
+request_checks.py         the checks whose errors are sent, parameter by parameter
+claims_parameter.py       claims that are wished for by name
 authorization_response.py the one writer of responses: query, fragment, form_post
 authorization_code.py     codes: issued once, redeemed once, by one statement
 refresh_token.py          families of refresh tokens: kept by confidential clients, rotated by public ones

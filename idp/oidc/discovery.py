@@ -4,8 +4,8 @@ from typing import Any
 
 from idp.kernel.levels import AcrValues
 from idp.oidc import claims, clients, dpop, keys
-from idp.oidc.authorization_request import PROMPT_VALUES, RESPONSE_MODES, RESPONSE_TYPES
 from idp.oidc.client_endpoint import METHODS
+from idp.oidc.request_checks import PROMPT_VALUES, RESPONSE_MODES, RESPONSE_TYPES
 from idp.oidc.signatures import ASYMMETRIC, HMAC
 
 PATHS = {

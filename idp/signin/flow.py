@@ -29,9 +29,12 @@ from idp.kernel.levels import PASSWORD, AcrValues
 from idp.kernel.secrets import hash_secret, is_same, random_identifier, random_token
 from idp.oidc import authorization_response, clients
 from idp.oidc.authorization_code import AuthorizationCodes
-from idp.oidc.authorization_request import AuthorizationRequest, anybody_can_pose_as, requested_levels
+from idp.oidc.authorization_request import AuthorizationRequest, requested_levels
+from idp.oidc.authorization_response import AuthorizationResponse
+from idp.oidc.authorization_request import AuthorizationRequest, requested_levels
 from idp.oidc.authorization_response import AuthorizationResponse
 from idp.oidc.clients import OFFLINE_ACCESS, Client
+from idp.oidc.requesting_client import anybody_can_pose_as
 from idp.oidc.subjects import Subjects
 from idp.sessions.lifecycle import Opened, Proven, Sessions
 from idp.sessions.models import Session
