@@ -44,7 +44,10 @@ from idp.oidc.introspection import Introspection
 from idp.oidc.keys import Keys
 from idp.oidc.protected_resource import ProtectedResources
 from idp.oidc.provider import Provider
+from idp.oidc.pushed_authorization import PushedAuthorization
 from idp.oidc.refresh_token import RefreshTokens
+from idp.oidc.request_intake import RequestIntake
+from idp.oidc.request_object import RequestObjects
 from idp.oidc.revocation import Revocation
 from idp.oidc.session_activity import SessionActivity
 from idp.oidc.subjects import Subjects
@@ -81,6 +84,8 @@ class Services:
     identification: Identification
     proofs: Proofs
     provider: Provider
+    request_intake: RequestIntake
+    pushed_authorization: PushedAuthorization
     introspection: Introspection
     revocation: Revocation
     session_activity: SessionActivity
@@ -133,6 +138,10 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     provider = Provider(units, trail, assertions, codes, refresh_tokens, token_issuer, sessions, proofs)
     access_tokens = AccessTokens(units, clock, keys, settings.issuer)
     protected_resources = ProtectedResources(units, access_tokens, proofs)
+    request_objects = RequestObjects(clock, client_keys, outgoing, settings.issuer)
+    request_intake = RequestIntake(
+        units, clock, request_objects, lambda hint: keys.verified_id_token(hint, settings.issuer)
+    )
     passwords = Passwords(settings.passwords)
     password_attempts = Attempts(derived_keys, clock, "password", _attempt_limits(settings, disables=False))
     factor_attempts = Attempts(derived_keys, clock, "second_factor", _attempt_limits(settings, disables=True))
@@ -174,6 +183,10 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         identification=identification,
         proofs=proofs,
         provider=provider,
+        request_intake=request_intake,
+        pushed_authorization=PushedAuthorization(
+            units, clock, trail, request_intake, settings.tokens.pushed_request_lifetime
+        ),
         introspection=Introspection(
             units, clock, trail, assertions, access_tokens, refresh_tokens, subjects, settings.issuer
         ),

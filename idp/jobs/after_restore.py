@@ -1,8 +1,8 @@
 """After a backup was put back: nothing that the backup brings to life again opens anything.
 
-What was used, ended or revoked since the backup is unused, live and valid in it: authorization codes, refresh tokens,
-sessions, codes by mail, and every code of an authenticator app up to now. `restored` draws a line under all of them.
-People sign in again; passwords and enrolled second factors are those of the backup.
+What was used, ended or revoked since the backup is unused, live and valid in it: pushed requests, authorization codes,
+refresh tokens, sessions, codes by mail, and every code of an authenticator app up to now. `restored` draws a line
+under all of them. People sign in again; passwords and enrolled second factors are those of the backup.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from idp.factors.models import Credential, SentCode
 from idp.factors.totp import STEP_SECONDS, STEPS_EITHER_SIDE
 from idp.kernel.clock import Clock
 from idp.mail.post import KIND as MAIL
-from idp.oidc.models import AccessToken, AuthorizationCode, RefreshFamily
+from idp.oidc.models import AccessToken, AuthorizationCode, PushedAuthorizationRequest, RefreshFamily
 from idp.outbox.models import OutboxMessage
 from idp.sessions.lifecycle import Sessions
 from idp.sessions.models import Session
@@ -40,6 +40,7 @@ class Restored:
     access_tokens: int
     sent_codes: int
     apps: int
+    pushed_requests: int
 
 
 def restored(units: UnitsOfWork, clock: Clock, trail: Trail, sessions: Sessions) -> Restored:
@@ -64,6 +65,7 @@ def restored(units: UnitsOfWork, clock: Clock, trail: Trail, sessions: Sessions)
             access_tokens=_revoke(unit, AccessToken, {"revoked_at": now}),
             sent_codes=_spend_sent_codes(unit, now),
             apps=_raise_steps(unit, now),
+            pushed_requests=_complete_pushed(unit, now),
         )
         trail.record(unit, DatabaseRestored(ended=dict(vars(over))))
         return over
@@ -99,6 +101,13 @@ def _raise_steps(unit: Unit, now: datetime) -> int:
     behind = or_(Credential.last_step.is_(None), Credential.last_step < last)
     statement = update(Credential).where(Credential.method == "totp", behind).values(last_step=last)
     return _number(unit, statement, Credential.id)
+
+
+def _complete_pushed(unit: Unit, now: datetime) -> int:
+    """Also for an attempt that one of them began: its application asks anew."""
+    pushed = PushedAuthorizationRequest
+    statement = update(pushed).where(pushed.completed_at.is_(None)).values(completed_at=now)
+    return _number(unit, statement, pushed.request_uri_hash)
 
 
 def _number(unit: Unit, statement: Any, key: Any) -> int:

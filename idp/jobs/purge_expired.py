@@ -4,7 +4,7 @@
     access_tokens          a day after they expire
     refresh_families       a day after they expire
     used_identifiers       a day after what they identify expires, when it is refused whether or not it was used
-    pushed_authorization_requests  a day after they expire
+    pushed_authorization_requests  a day after the last attempt that they began can be answered
     interactions           a day after their request can no longer be answered
     sessions               30 days after they ended, with their participations
     attempt_budgets        passwords, enrolments: a day after the last try, which gives nobody more tries than the waits
@@ -81,7 +81,8 @@ def retentions(request_lifetime: timedelta, known_device_lifetime: timedelta = 9
         Retention(RefreshFamily.grant_id, lambda now: RefreshFamily.expires_at < now - DAY),
         Retention(UsedIdentifier.key, lambda now: UsedIdentifier.expires_at < now - DAY),
         Retention(
-            PushedAuthorizationRequest.request_uri_hash, lambda now: PushedAuthorizationRequest.expires_at < now - DAY
+            PushedAuthorizationRequest.request_uri_hash,
+            lambda now: PushedAuthorizationRequest.expires_at < now - request_lifetime - DAY,
         ),
         Retention(Interaction.id, lambda now: Interaction.last_activity_at < now - request_lifetime - DAY),
         Retention(Session.id, _sessions_may_go, parts=(Participation.session_id,)),

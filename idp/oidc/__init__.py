@@ -3,6 +3,11 @@
 clients.py                Client and its metadata
 parameters.py             request parameters: single-valued, length-limited, decoded strictly
 authorization_request.py  validate -> AuthorizationRequest, or an error that is shown or sent
+request_intake.py         a request comes in: pushed, by a browser, in an object
+request_object.py         requests that a client signed, by value and by reference
+pushed_requests.py        requests that a client pushed, until they are answered
+pushed_authorization.py   where it pushes them
+answered_once.py          what was pushed, or has a jti, is answered once
 requesting_client.py      who asks, and where the answer may go: certain before an error travels
 request_checks.py         the checks whose errors are sent, parameter by parameter
 claims_parameter.py       claims that are wished for by name

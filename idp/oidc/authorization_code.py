@@ -63,6 +63,8 @@ class AuthorizationCodes:
                 code_challenge=request.code_challenge,
                 scope=" ".join(request.scope),
                 nonce=request.nonce,
+                dpop_jkt=request.dpop_jkt,
+                resources=list(request.resources),
                 requested_acr=list(request.acr_values),
                 claims=request.claims,
                 level=session.level,

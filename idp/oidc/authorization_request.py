@@ -1,11 +1,11 @@
-"""The authorization request: parse, validate, keep (OIDC Core 3.1.2.1, RFC 6749 4.1.1, RFC 7636 4.3).
+"""The authorization request: validated, and kept (OIDC Core 3.1.2.1, RFC 6749 4.1.1, RFC 7636 4.3).
 
-The order of the checks is the order of trust: first who asks and where the answer may go, since until both are certain
-an error must not travel; then everything else.
+The order of the checks is the order of trust: first who asks (`request_intake`) and where the answer may go, since
+until both are certain an error must not travel; then everything else.
 """
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +15,9 @@ from idp.oidc.claims_parameter import essential_values, wish
 from idp.oidc.clients import Client
 from idp.oidc.parameters import Parameters
 from idp.oidc.request_checks import LONGEST_NONCE, Checks
-from idp.oidc.requesting_client import certain_client, certain_redirect_uri
+from idp.oidc.requesting_client import certain_redirect_uri
+
+LISTED = ("scope", "prompt", "acr_values", "essential_acr", "resources")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,12 @@ class AuthorizationRequest:
     login_hint: str | None = None
     hinted_sub: str | None = None
     ui_locales: str | None = None
+    dpop_jkt: str | None = None
+    resources: tuple[str, ...] = ()
+    # What makes it a request that is answered once (see `answered_once`).
+    pushed_as: str | None = None
+    object_jti: str | None = None
+    object_expires_at: int | None = None
 
     @property
     def max_age(self) -> timedelta | None:
@@ -58,25 +66,22 @@ class AuthorizationRequest:
 
     @classmethod
     def from_json(cls, stored: dict[str, Any]) -> "AuthorizationRequest":
-        listed = {name: tuple(stored[name]) for name in ("scope", "prompt", "acr_values", "essential_acr")}
-        return cls(**{**stored, **listed})
+        """The request that was stored; members that another release added mean nothing here."""
+        known = {each.name for each in fields(cls)}
+        values: dict[str, Any] = {name: value for name, value in stored.items() if name in known}
+        return cls(**values | {name: tuple(values[name]) for name in LISTED if name in values})
 
 
-def validate(
-    parameters: Parameters,
-    find_client: Callable[[str], Client | None],
-    hinted_sub: Callable[[str], str | None],
-) -> tuple[AuthorizationRequest, Client]:
-    """The request, and the client that makes it.
+def validate(parameters: Parameters, client: Client, hinted_sub: Callable[[str], str | None]) -> AuthorizationRequest:
+    """The request that this client makes with these parameters, whichever way they came (see `request_intake`).
 
     `hinted_sub` answers with the subject of an ID token that we issued, expired or not; None for anything else.
 
-    Raises ShownToEndUser while client or redirect URI are not certain, SentToClient afterwards.
+    Raises ShownToEndUser while the redirect URI is not certain, SentToClient afterwards.
     """
-    client = certain_client(parameters, find_client)
     redirect_uri = certain_redirect_uri(parameters, client)
     checked = Checks(parameters, client, redirect_uri)
-    request = AuthorizationRequest(
+    return AuthorizationRequest(
         client_id=client.client_id,
         redirect_uri=redirect_uri,
         response_mode=checked.response_mode,
@@ -85,6 +90,8 @@ def validate(
         scope=checked.scope(),
         nonce=checked.limited("nonce", LONGEST_NONCE),
         code_challenge=checked.code_challenge(),
+        dpop_jkt=checked.dpop_jkt(),
+        resources=checked.resources(),
         prompt=checked.prompt(),
         max_age_seconds=checked.max_age(),
         claims=(claims := checked.claims()),
@@ -94,7 +101,6 @@ def validate(
         hinted_sub=checked.hinted_sub(hinted_sub, claims),
         ui_locales=checked.limited("ui_locales", 200),
     )
-    return request, client
 
 
 def requested_levels(request: AuthorizationRequest, acr: AcrValues) -> tuple[int, ...]:

@@ -3,13 +3,14 @@
 from typing import Any
 
 from idp.kernel.levels import AcrValues
-from idp.oidc import claims, clients, dpop, keys
+from idp.oidc import claims, clients, dpop, keys, signatures
 from idp.oidc.client_endpoint import METHODS
 from idp.oidc.request_checks import PROMPT_VALUES, RESPONSE_MODES, RESPONSE_TYPES
 from idp.oidc.signatures import ASYMMETRIC, HMAC
 
 PATHS = {
     "authorization_endpoint": "/authorize",
+    "pushed_authorization_request_endpoint": "/par",
     "token_endpoint": "/token",
     "userinfo_endpoint": "/userinfo",
     "jwks_uri": "/jwks",
@@ -50,8 +51,11 @@ def metadata(issuer: str, highest_level: int, registers: bool = False) -> dict[s
         "display_values_supported": ["page"],
         "ui_locales_supported": ["nl", "en"],
         "claims_parameter_supported": True,
-        "request_parameter_supported": False,
-        "request_uri_parameter_supported": False,
+        "request_parameter_supported": True,
+        "request_uri_parameter_supported": True,
+        "require_request_uri_registration": True,
+        "request_object_signing_alg_values_supported": list(signatures.ASYMMETRIC),
+        "require_signed_request_object": False,
         "backchannel_logout_supported": True,
         "backchannel_logout_session_supported": True,
         "frontchannel_logout_supported": True,

@@ -2,6 +2,7 @@
 
 ShownToEndUser   client or redirect URI are not known to be right: a page, never a redirect (RFC 6749 4.1.2.1)
 SentToClient     both are: the client gets the error at its redirect URI, with its `state` and our `iss`
+NotAccepted      what was found wrong before either was looked at; whoever reads the request decides which of them it is
 """
 
 import re
@@ -19,6 +20,13 @@ def plain_description(text: str) -> str:
 
 class ShownToEndUser(ProtocolError):
     """A page for the person; the developer's part of it says `description`."""
+
+
+class NotAccepted(ProtocolError):
+    """Something is wrong with a request, and it is not decided yet who hears of it."""
+
+    def __init__(self, error: str, description: str) -> None:
+        super().__init__(error, plain_description(description))
 
 
 class SentToClient(ProtocolError):

@@ -16,7 +16,35 @@ PROMPT_VALUES = ("none", "login", "consent", "select_account")
 LONGEST_STATE = 4096
 LONGEST_NONCE = 2000
 LONGEST_MAX_AGE = 10 * 365 * 24 * 3600
-_S256_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
+_SHA256 = re.compile(r"[A-Za-z0-9_-]{43}")
+# Everything that a request may say; what else it says is ignored.
+NAMES = (
+    "client_id",
+    "redirect_uri",
+    "response_type",
+    "response_mode",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "prompt",
+    "max_age",
+    "claims",
+    "acr_values",
+    "id_token_hint",
+    "login_hint",
+    "ui_locales",
+    "dpop_jkt",
+    "resource",
+    "registration",
+)
+
+
+def default_response_mode(response_type: str | None) -> str:
+    """How an answer travels when the client does not say it: never in the query with what is not for servers' logs."""
+    carried = set((response_type or "").split())
+    return "fragment" if carried & {"token", "id_token"} else "query"
 
 
 class Checks:
@@ -24,14 +52,15 @@ class Checks:
 
     def __init__(self, parameters: Parameters, client: Client, redirect_uri: str) -> None:
         self._parameters, self._client, self._redirect_uri = parameters, client, redirect_uri
-        self.response_mode = "query"
+        # Errors, too, arrive where answers of this type do (OAuth 2.0 Multiple Response Types 2.1 and 5).
+        self.response_mode = default_response_mode(parameters.get("response_type"))
         self.state: str | None = None
         self.state = self.limited("state", LONGEST_STATE)
         mode = self.limited("response_mode", 40)
         if mode is not None and mode not in RESPONSE_MODES:
             self.refuse("invalid_request", "this response_mode is not supported")
-        self.response_mode = mode or "query"
-        self._refuse_what_is_not_supported()
+        self.response_mode = mode or self.response_mode
+        self._refuse_registration()
 
     def refuse(self, error: str, description: str) -> Never:
         """The error is sent to the client. Raises SentToClient."""
@@ -52,14 +81,9 @@ class Checks:
             self.refuse("invalid_request", f"{name} contains a character that is not allowed")
         return value
 
-    def _refuse_what_is_not_supported(self) -> None:
-        for name, error in (
-            ("request", "request_not_supported"),
-            ("request_uri", "request_uri_not_supported"),
-            ("registration", "registration_not_supported"),
-        ):
-            if self._parameters.get(name) is not None or self._parameters.is_unusable(name):
-                self.refuse(error, f"the parameter {name} is not supported")
+    def _refuse_registration(self) -> None:
+        if self._parameters.get("registration") is not None or self._parameters.is_unusable("registration"):
+            self.refuse("registration_not_supported", "the parameter registration is not supported")
 
     def response_type(self) -> str:
         value = self.limited("response_type", 100)
@@ -67,7 +91,12 @@ class Checks:
             self.refuse("invalid_request", "response_type is missing")
         if value not in RESPONSE_TYPES:
             self.refuse("unsupported_response_type", "this response_type is not supported")
-        if value not in self._client.response_types or not self._client.check_grant_type("authorization_code"):
+        is_of_profile = self._client.profile == "oidc" or value == "code"
+        if (
+            not is_of_profile
+            or value not in self._client.response_types
+            or not self._client.check_grant_type("authorization_code")
+        ):
             self.refuse("unauthorized_client", "the client is not registered for this response_type")
         return value
 
@@ -88,12 +117,12 @@ class Checks:
         if challenge is None:
             if method is not None:
                 self.refuse("invalid_request", "code_challenge is missing")
-            if self._client.require_pkce or self._client.is_public:
+            if self._client.require_pkce or self._client.is_public or self._client.profile == "fapi2":
                 self.refuse("invalid_request", "code_challenge is required (PKCE, S256)")
             return None
         if method != "S256":
             self.refuse("invalid_request", "code_challenge_method must be S256")
-        if not _S256_CHALLENGE.fullmatch(challenge):
+        if not _SHA256.fullmatch(challenge):
             self.refuse("invalid_request", "code_challenge is not a base64url-encoded SHA-256")
         return challenge
 
@@ -108,7 +137,7 @@ class Checks:
     def max_age(self) -> int | None:
         value = self.limited("max_age", 40)
         if value is None:
-            return None
+            return self._client.default_max_age_seconds
         if not (value.isascii() and value.isdigit()):
             self.refuse("invalid_request", "max_age is not a number of seconds")
         return min(int(value), LONGEST_MAX_AGE)
@@ -124,7 +153,23 @@ class Checks:
             self.refuse("invalid_request", str(error))
 
     def acr_values(self, claims: dict[str, Any]) -> tuple[str, ...]:
-        return (*acr_by_claim(wish(claims, "acr")), *(self.limited("acr_values", 1000) or "").split())
+        """Those asked for; where none are, the client's own (OpenID Connect Registration 2)."""
+        asked = (*acr_by_claim(wish(claims, "acr")), *(self.limited("acr_values", 1000) or "").split())
+        return asked or tuple(self._client.default_acr_values)
+
+    def dpop_jkt(self) -> str | None:
+        """The thumbprint of the key that the code is bound to (RFC 9449 10)."""
+        value = self.limited("dpop_jkt", 128)
+        if value is not None and not _SHA256.fullmatch(value):
+            self.refuse("invalid_request", "dpop_jkt is not a base64url-encoded SHA-256")
+        return value
+
+    def resources(self) -> tuple[str, ...]:
+        """The resource servers that the tokens are for (RFC 8707 2): each one that the client is registered for."""
+        asked = self._parameters.get_all("resource")
+        if self._parameters.is_unusable("resource") or any(each not in self._client.resources for each in asked):
+            self.refuse("invalid_target", "the client is not registered for this resource")
+        return asked
 
     def hinted_sub(self, hinted_sub: Callable[[str], str | None], claims: dict[str, Any]) -> str | None:
         """The one person whom the answer may be about, by hint or by name (OIDC Core 3.1.2.2)."""

@@ -19,6 +19,7 @@ tests/sessions/test_every_route_and_the_clock.py, which calls every route of the
     POST  /end_session                      no: it leads to the GET
     POST  /end_session/confirm              ends, or somebody stays, which counts and is always written
     GET   /signed_out                       no
+    POST  /par                              no
     POST  /token                            when a refresh token is used by a client with `session_activity =
                                             token_refresh`. A code: no, it follows an authorization request at once.
                                             A refresh token of offline access, and a client for itself: no

@@ -108,6 +108,12 @@ class TokenSettings(Group):
         le=10 * MINUTES,
         description="Lifetime of an authorization code (RFC 6749 4.1.2: at most 10 minutes).",
     )
+    pushed_request_lifetime: Duration = Field(
+        default=90 * SECONDS,
+        ge=5 * SECONDS,
+        lt=10 * MINUTES,
+        description="How long a browser can come with a request that was pushed (RFC 9126 2.2), in whole seconds.",
+    )
     access_token_lifetime: Duration = Field(
         default=5 * MINUTES,
         ge=SECONDS,

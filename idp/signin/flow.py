@@ -27,10 +27,8 @@ from idp.factors.base import SecondFactor
 from idp.kernel.clock import Clock
 from idp.kernel.levels import PASSWORD, AcrValues
 from idp.kernel.secrets import hash_secret, is_same, random_identifier, random_token
-from idp.oidc import authorization_response, clients
+from idp.oidc import answered_once, authorization_response, clients
 from idp.oidc.authorization_code import AuthorizationCodes
-from idp.oidc.authorization_request import AuthorizationRequest, requested_levels
-from idp.oidc.authorization_response import AuthorizationResponse
 from idp.oidc.authorization_request import AuthorizationRequest, requested_levels
 from idp.oidc.authorization_response import AuthorizationResponse
 from idp.oidc.clients import OFFLINE_ACCESS, Client
@@ -558,6 +556,7 @@ class Flow:
             if present.pending is None or present.pending.name != "consent":
                 return self._go(present)
             self._finish(unit, present.interaction, "denied")
+            answered_once.use_up(unit, present.request, self.clock.now())
             return Completed(present, self._denied(present.request))
 
     def leave(self, interaction_id: str, browser: Browser) -> Left | Closed:
@@ -604,6 +603,8 @@ class Flow:
         if short_by == "essential":
             error = "unmet_authentication_requirements"
             return authorization_response.failure(request, self.issuer, error, "the essential acr was not reached")
+        if (used := answered_once.use_up(unit, request, self.clock.now())) is not None:
+            return authorization_response.failure(request, self.issuer, used, "this request was answered before")
         code = self._codes.issue(unit, request, session)
         self.trail.record(
             unit,

@@ -7,7 +7,7 @@ A request holds one connection at a time, so units do not nest. Security decisio
 `writing`, in the transaction that writes their consequence. Hashing and signing happen outside.
 
 Rows are locked in one order, so that two units of work never wait for each other: account, interaction, sessions by id,
-code or refresh family, access tokens, counters.
+code or refresh family, access tokens, counters, pushed requests.
 """
 
 from collections.abc import Iterator

@@ -3,7 +3,7 @@
 from flask import Response, request
 
 from idp.audit.events import AuthorizationRefused
-from idp.oidc import authorization_request, authorization_response
+from idp.oidc import authorization_response
 from idp.oidc.errors import SentToClient
 from idp.sessions.idle import is_top_level_navigation
 from idp.signin.flow import Begun
@@ -17,7 +17,7 @@ def authorize() -> Response:
     services = use_cases()
     asked = front_channel.parameters_of(request.query_string)
     try:
-        accepted, client = authorization_request.validate(asked, services.provider.find_client, _hinted_sub)
+        accepted, client = services.request_intake.from_browser(asked)
     except SentToClient as error:
         return _refused(error)
     navigation = is_top_level_navigation(request.headers.get("Sec-Fetch-Dest"), request.headers.get("Sec-Purpose"))
@@ -32,12 +32,6 @@ def authorize_post() -> Response:
     body = request.get_data(cache=False)
     front_channel.parameters_of(body)
     return front_channel.lead_to_get("idp.authorize", body)
-
-
-def _hinted_sub(hint: str) -> str | None:
-    services = use_cases()
-    claims = services.keys.verified_id_token(hint, services.settings.issuer)
-    return claims["sub"] if claims else None
 
 
 def _refused(error: SentToClient) -> Response:

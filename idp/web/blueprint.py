@@ -22,6 +22,7 @@ from idp.web import (
 ROUTES = (
     ("/authorize", "authorize", authorize.authorize, ("GET",)),
     ("/authorize", "authorize_post", authorize.authorize_post, ("POST",)),
+    ("/par", "push", token.push, ("POST",)),
     ("/token", "token", token.token, ("POST",)),
     ("/introspect", "introspect", token.introspect, ("POST",)),
     ("/revoke", "revoke", token.revoke, ("POST",)),

@@ -32,6 +32,7 @@ BUSY = (OperationalError, PoolTimeout)
 # Read by programs: their errors are JSON, never a page (RFC 6749 5.2, OIDC Core 5.3.3).
 FOR_PROGRAMS = (
     "/token",
+    "/par",
     "/introspect",
     "/revoke",
     "/userinfo",

@@ -1,4 +1,5 @@
-"""The endpoints for tokens: token (RFC 6749 3.2), introspection (RFC 7662 2) and revocation (RFC 7009 2)."""
+"""What servers of clients post: to the token endpoint (RFC 6749 3.2), to introspection (RFC 7662 2), revocation
+(RFC 7009 2) and pushed authorization (RFC 9126 2)."""
 
 from flask import Response
 
@@ -19,3 +20,8 @@ def introspect() -> Response:
 def revoke() -> Response:
     """POST only; decided in `oidc.revocation`."""
     return answered(use_cases().revocation.respond(client_request()))
+
+
+def push() -> Response:
+    """POST only; decided in `oidc.pushed_authorization`."""
+    return answered(use_cases().pushed_authorization.respond(client_request()))

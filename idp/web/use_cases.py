@@ -13,6 +13,8 @@ from idp.oidc.dpop import Proofs
 from idp.oidc.introspection import Introspection
 from idp.oidc.keys import Keys
 from idp.oidc.provider import Provider
+from idp.oidc.pushed_authorization import PushedAuthorization
+from idp.oidc.request_intake import RequestIntake
 from idp.oidc.revocation import Revocation
 from idp.oidc.session_activity import SessionActivity
 from idp.oidc.userinfo import Userinfo
@@ -44,6 +46,10 @@ class UseCases(Protocol):
     def proofs(self) -> Proofs: ...
     @property
     def provider(self) -> Provider: ...
+    @property
+    def request_intake(self) -> RequestIntake: ...
+    @property
+    def pushed_authorization(self) -> PushedAuthorization: ...
     @property
     def introspection(self) -> Introspection: ...
     @property

@@ -7,6 +7,7 @@ from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from click.testing import CliRunner
@@ -19,14 +20,15 @@ from idp.cli import main
 from idp.factors.models import Credential, SentCode
 from idp.jobs.after_restore import Restored, restored
 from idp.kernel.clock import FixedClock
+from idp.oidc.client_endpoint import ClientRequest
 from idp.oidc.models import AccessToken, AuthorizationCode, RefreshFamily
 from idp.outbox.models import OutboxMessage
 from idp.sessions.models import Session
 from idp.signin.interaction import Interaction
-from tests.attacks.world import STEP, VERIFIER, World
+from tests.attacks.world import FORM, STEP, VERIFIER, World, basic, parameters
 from tests.conftest import ISSUER, SECRET_KEY
 
-NOTHING = Restored(0, 0, 0, 0, 0, 0, 0)
+NOTHING = Restored(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 @pytest.fixture
@@ -90,6 +92,21 @@ def test_authorization_code_that_was_redeemed_after_the_backup_is_refused(world:
     assert world.redeem(client, page.code).error == "invalid_grant"
     with world.reading() as unit:
         assert unit.scalars(select(AuthorizationCode.expires_at)).all() == [world.clock.now()]
+
+
+def test_request_that_was_pushed_before_the_backup_opens_nothing_also_where_it_was_opened(world: World) -> None:
+    client, anna, services = world.make.client(), world.make.person(), world.services
+    secret = client.secret or ""
+    form = ClientRequest(urlencode(parameters(client)).encode(), FORM, basic(client.client_id, secret))
+    with world.app.app_context():
+        request_uri = services.pushed_authorization.respond(form).body["request_uri"]
+    brought = {**dict.fromkeys(parameters(client)), "client_id": client.client_id, "request_uri": request_uri}
+    browser = world.browser()
+    opened = browser.begin(client, **brought)
+    assert restore(world).pushed_requests == 1
+    assert world.browser().authorize(client, **brought).answer["error"] == "invalid_request_uri"
+    again = browser.follow(browser.get(f"/s/{opened.interaction_id}/restart"))
+    assert browser.submit(again, **anna.names).answer["error"] == "invalid_request_uri"
 
 
 def test_tokens_of_the_backup_are_refused_and_revoked(world: World) -> None:

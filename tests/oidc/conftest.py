@@ -29,7 +29,7 @@ def provider(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         server: Postgresql = request.getfixturevalue("postgresql")
         url = server.create_database(f"protocol_{uuid4().hex}", template=request.getfixturevalue("postgresql_template"))
     clock = FixedClock(START)
-    application = create_app(make_settings(url), clock)
+    application = create_app(make_settings(url, egress={"allow_loopback": True}), clock)
     made = Provider(application, clock, Factories(application))
     with application.app_context():
         made.services.signing_keys.ensure()

@@ -16,7 +16,9 @@ from idp.oidc import discovery
 from idp.oidc.clients import SCOPES
 from tests.client_assertions import claims_of, in_body, jwks_of, key_of, signed
 from tests.conftest import ISSUER
+from tests.egress.receivers import Receiver, status
 from tests.oidc.journeys import Answer, Browser, Provider, RelyingParty, basic, body, error, form_encoded
+from tests.oidc.signing import encoded, public_keys, signed
 from tests.proofs import ProofKey
 from tests.web.reading import Page
 
@@ -68,6 +70,7 @@ def test_every_endpoint_is_where_it_says(provider: Provider, metadata: dict[str,
     path = metadata[name].removeprefix(provider.issuer)
     expected = {
         "authorization_endpoint": 400,
+        "pushed_authorization_request_endpoint": 405,
         "token_endpoint": 405,
         "userinfo_endpoint": 401,
         "jwks_uri": 200,
@@ -238,6 +241,12 @@ def test_capability_that_is_said_to_be_there_is(provider: Provider, party: Relyi
     if value == "claims_parameter_supported":
         tokens = party.signed_in(scope="openid", claims='{"userinfo": {"name": null}}')
         assert body(provider.userinfo(tokens["access_token"]))["name"]
+    elif value in (
+        "request_parameter_supported",
+        "request_uri_parameter_supported",
+        "require_request_uri_registration",
+    ):
+        _request_objects_work(provider, by_reference=value != "request_parameter_supported")
     elif value.startswith(("backchannel_logout", "frontchannel_logout")):
         # The sid that notices name is in the ID token (Back-Channel Logout 2.1); the notices have tests of their own.
         assert provider.claims(party.signed_in()["id_token"])["sid"]
@@ -246,11 +255,48 @@ def test_capability_that_is_said_to_be_there_is(provider: Provider, party: Relyi
         assert provider.browser().silent(party).values["iss"] == provider.issuer
 
 
+def _request_objects_work(provider: Provider, by_reference: bool) -> None:
+    """An object is accepted by value, or where it stands at a registered address, and at no other."""
+    with Receiver() as shelf:
+        at = f"http://127.0.0.1:{shelf.port}"
+        party = provider.client(jwks=public_keys("ES256"), request_uris=[f"{at}/request"])
+        token = signed({**party.request(), "iss": party.client_id, "aud": provider.issuer})
+        shelf.behaviour = status(200, token.encode(), **{"Content-Type": "application/oauth-authz-req+jwt"})
+        asked = {"request_uri": f"{at}/request"} if by_reference else {"request": token}
+        assert body(party.redeem(party.code(**asked)))["id_token"]
+        if by_reference:
+            elsewhere = provider.browser().authorize(party, request_uri=f"{at}/elsewhere")
+            assert Answer.read(elsewhere).values["error"] == "invalid_request_uri"
+
+
+@_each("request_object_signing_alg_values_supported")
+def test_algorithm_of_request_objects_works(provider: Provider, value: str) -> None:
+    party = provider.client(jwks=public_keys(value), request_object_signing_alg=value)
+    token = signed({**party.request(), "iss": party.client_id, "aud": provider.issuer}, value)
+    assert body(party.redeem(party.code(request=token)))["id_token"]
+
+
+@pytest.mark.parametrize("value", ["none", "HS256"])
+def test_algorithm_of_request_objects_that_is_not_advertised_is_refused(
+    provider: Provider, metadata: dict[str, Any], browser: Browser, value: str
+) -> None:
+    assert value not in metadata["request_object_signing_alg_values_supported"]
+    party = provider.client(jwks=public_keys("ES256"))
+    claims = {**party.request(), "iss": party.client_id, "aud": provider.issuer}
+    forged = f"{encoded({'alg': value})}.{encoded(claims)}.{encoded(b'x' * 32 if value != 'none' else b'')}"
+    assert Answer.read(browser.authorize(party, request=forged)).values["error"] == "invalid_request_object"
+
+
 @pytest.mark.parametrize("value", sorted(name for name, said in METADATA.items() if said is False))
-def test_capability_that_is_said_to_be_missing_is_refused(party: RelyingParty, browser: Browser, value: str) -> None:
-    parameter = value.removesuffix("_supported").removesuffix("_parameter")
-    answer = Answer.read(browser.authorize(party, **{parameter: "https://app.example/x"}))
-    assert answer.values["error"] == f"{parameter}_not_supported"
+def test_what_is_said_not_to_be_required_is_not(party: RelyingParty, value: str) -> None:
+    assert value == "require_signed_request_object"
+    assert body(party.redeem(party.code()))["id_token"]
+
+
+def test_pushed_request_works(party: RelyingParty) -> None:
+    pushed = body(party.post("/par", party.request()), 201)
+    others = dict.fromkeys(set(party.request()) - {"client_id"})
+    assert body(party.redeem(party.code(**others, request_uri=pushed["request_uri"])))["id_token"]
 
 
 def test_levels_above_what_there_is_are_not_advertised(provider: Provider, metadata: dict[str, Any]) -> None:
@@ -268,7 +314,7 @@ def test_response_type_that_is_not_advertised_is_refused(
     metadata: dict[str, Any], party: RelyingParty, browser: Browser, value: str
 ) -> None:
     assert value not in metadata["response_types_supported"]
-    assert Answer.read(browser.authorize(party, response_type=value)).query["error"] == "unsupported_response_type"
+    assert Answer.read(browser.authorize(party, response_type=value)).values["error"] == "unsupported_response_type"
 
 
 @pytest.mark.parametrize("value", ["jwt", "query.jwt", "fragment.jwt", "form_post.jwt", "web_message"])
@@ -354,7 +400,6 @@ def test_prompt_that_is_not_advertised_is_refused(
     [
         "registration_endpoint",
         "device_authorization_endpoint",
-        "pushed_authorization_request_endpoint",
         "check_session_iframe",
     ],
 )

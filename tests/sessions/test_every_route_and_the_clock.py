@@ -251,6 +251,16 @@ CALLS = [
     Call(AUTHORIZE, "script", "no", lambda c: c.authorize("empty"), SENT),
     Call(AUTHORIZE, "wrong request", "no", lambda c: c.authorize(client_id="nobody"), (400,)),
     Call("POST /authorize", "form", "no", lambda c: c.browser.post("/authorize", parameters(c.stranger)), (303,)),
+    *(
+        Call(
+            "POST /par",
+            f"request of {kind}",
+            "no",
+            lambda c, k=kind: c.post("/par", c.basic(k), **parameters(c.clients[k])),  # type: ignore[misc]
+            (201,),
+        )
+        for kind in KINDS
+    ),
     *(Call(TOKEN, f"code, {kind}", "no", lambda c, k=kind: c.code_redeemed(k)) for kind in KINDS),  # type: ignore[misc]
     *(
         Call(

@@ -1,0 +1,57 @@
+"""The pushed authorization request endpoint (RFC 9126 2): a client's server hands over its request before the browser
+comes.
+
+The client is authenticated as at the token endpoint, its request is judged completely, and what the browser brings
+later can change nothing in it.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from authlib.oauth2 import OAuth2Error
+
+from idp.audit.trail import Trail
+from idp.kernel.clock import Clock
+from idp.kernel.errors import ProtocolError
+from idp.oidc import pushed_requests
+from idp.oidc.authorization_request import AuthorizationRequest
+from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
+from idp.oidc.errors import plain_description
+from idp.oidc.request_checks import NAMES
+from idp.oidc.request_intake import RequestIntake
+from idp.store.units import UnitsOfWork
+
+KNOWN_PARAMETERS = tuple(name for name in (*NAMES, "request", "request_uri") if name != "client_id")
+
+
+class PushedAuthorization:
+    """Answers the endpoint."""
+
+    def __init__(
+        self, units: UnitsOfWork, clock: Clock, trail: Trail, intake: RequestIntake, lifetime: timedelta
+    ) -> None:
+        self._units, self._clock, self._intake, self._lifetime = units, clock, intake, lifetime
+        self._endpoint = ClientEndpoint("par", units, trail, KNOWN_PARAMETERS)
+
+    def respond(self, request: ClientRequest) -> ClientResponse:
+        """201 with a `request_uri` that this client can send browsers with; errors as at the token endpoint (2.3)."""
+        client_id = None
+        try:
+            read = self._endpoint.read(request)
+            client = self._endpoint.authenticate(self._endpoint.oauth2_request(request, read))
+            client_id = client.client_id
+            accepted = self._intake.from_server(read, client)
+        except OAuth2Error as error:
+            return self._endpoint.refused(error, client_id)
+        except ProtocolError as error:
+            refused = OAuth2Error(plain_description(error.description), error=error.error, status_code=400)
+            return self._endpoint.refused(refused, client_id)
+        return ClientResponse(201, self._kept(accepted))
+
+    def _kept(self, request: AuthorizationRequest) -> dict[str, object]:
+        request_uri = pushed_requests.new_request_uri()
+        stored = replace(request, pushed_as=pushed_requests.name_of(request_uri)).as_json()
+        with self._units.writing() as unit:
+            now = self._clock.now()
+            pushed_requests.keep(unit, request_uri, request.client_id, stored, now, now + self._lifetime)
+        return {"request_uri": request_uri, "expires_in": int(self._lifetime.total_seconds())}
