@@ -99,7 +99,7 @@ class RequestObjects:
             raise NotAccepted(error, "response_type is another one outside of the request object")
         counts = inner if client.profile == "fapi2" else outer.overridden_by(inner)
         jti, expires_at = signed.claims.get("jti"), signed.claims.get("exp")
-        if jti is None or expires_at is None:
+        if not jti or expires_at is None:
             # Nothing says how long it would have to be remembered.
             return ReadRequest(counts)
         return ReadRequest(counts, jti, int(min(expires_at, self._now() + LONGEST_MEMORY)))

@@ -6,7 +6,7 @@
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote_from_bytes, urlsplit
+from urllib.parse import quote_from_bytes, urlencode, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,8 +16,10 @@ from sqlalchemy import func, select
 from werkzeug.test import TestResponse
 
 from idp.oidc.models import UsedIdentifier
+from idp.schema import metadata
 from tests.client_assertions import claims_of, in_body, key_of, signed
 from tests.conftest import is_long
+from tests.oidc import signing
 from tests.oidc.journeys import (
     VERIFIER,
     Answer,
@@ -87,6 +89,8 @@ AUTHORIZE = (
     "request",
     "request_uri",
     "registration",
+    "dpop_jkt",
+    "resource",
     "display",
     "lang",
 )
@@ -136,7 +140,38 @@ def _is_json(response: TestResponse) -> None:
 @pytest.fixture(scope="module")
 def target(provider: Provider) -> RelyingParty:
     """The one client that is attacked."""
-    return provider.client(grant_types=["authorization_code", "refresh_token"])
+    return provider.client(
+        grant_types=["authorization_code", "refresh_token"],
+        jwks=signing.public_keys("ES256"),
+        request_uris=["https://[::1/", "https://app.example:99999/", "https://a\x00b/", "urn:x"],
+    )
+
+
+def _rows(provider: Provider) -> dict[str, int]:
+    """How many rows there are in each table; the trail apart, which tells of refusals."""
+    with provider.writing() as unit:
+        return {
+            table.name: unit.scalar(select(func.count()).select_from(table)) or 0
+            for table in metadata.sorted_tables
+            if not table.name.startswith("audit_")
+        }
+
+
+def _is_refused_or_begun(provider: Provider, target: RelyingParty, response: TestResponse) -> bool:
+    """True when the request was refused: on a page, or at an address of the client. False when somebody may sign in."""
+    _is_harmless_page(response)
+    location = response.headers.get("Location", "")
+    if response.status_code == 303 and not urlsplit(location).scheme:
+        assert location.startswith("/s/")
+        return False
+    if response.status_code == 303 or was_sent(response):
+        answer = Answer.read(response)
+        assert answer.address == target.redirect_uri
+        assert answer.values["iss"] == provider.issuer
+        assert "error" in answer.values
+    else:
+        assert response.status_code == 400
+    return True
 
 
 def _request(party: RelyingParty) -> dict[str, str]:
@@ -149,18 +184,9 @@ def test_authorization_request(
     provider: Provider, target: RelyingParty, changes: list[tuple[bytes, bytes]], raw: bool, silent: bool
 ) -> None:
     right = _request(target) | ({"prompt": "none"} if silent else {})
+    before = _rows(provider)
     response = provider.get("/authorize", query=_encoded(right, changes, raw))
-    _is_harmless_page(response)
-    location = response.headers.get("Location", "")
-    if response.status_code == 303 and not urlsplit(location).scheme:
-        assert location.startswith("/s/")
-    elif response.status_code == 303 or was_sent(response):
-        answer = Answer.read(response)
-        assert answer.address == target.redirect_uri
-        assert answer.values["iss"] == provider.issuer
-        assert "error" in answer.values
-    else:
-        assert response.status_code == 400
+    assert _is_refused_or_begun(provider, target, response) == (_rows(provider) == before)
 
 
 @SETTINGS
@@ -175,6 +201,76 @@ def test_authorization_request_by_post(
         assert response.headers["Location"].isprintable() and " " not in response.headers["Location"]
     else:
         assert response.status_code == 400
+
+
+@SETTINGS
+@given(changes=_changes((*AUTHORIZE, "client_secret", "client_assertion")), raw=st.booleans())
+def test_pushed_authorization_request(
+    provider: Provider, target: RelyingParty, changes: list[tuple[bytes, bytes]], raw: bool
+) -> None:
+    before, content = _rows(provider), _encoded(_request(target), changes, raw)
+    response = provider.post("/par", content, {"Authorization": basic(target.client_id, target.secret)})
+    _is_json(response)
+    if response.status_code == 201:
+        pushed = response.get_json()
+        query = urlencode({"client_id": target.client_id, "request_uri": pushed["request_uri"]})
+        opened = provider.get("/authorize", query=query)
+        _is_refused_or_begun(provider, target, opened)
+        return
+    assert response.status_code in (400, 401)
+    assert set(response.get_json()) <= {"error", "error_description"}
+    assert (response.status_code == 401) == (response.get_json()["error"] == "invalid_client")
+    assert _rows(provider) == before
+
+
+@SETTINGS
+@given(changes=_changes(("request_uri", "client_id", "state", "request")), urn=st.booleans(), raw=st.booleans())
+def test_browser_with_a_request_uri(
+    provider: Provider, target: RelyingParty, changes: list[tuple[bytes, bytes]], urn: bool, raw: bool
+) -> None:
+    begins = "urn:ietf:params:oauth:request_uri:"
+    if urn:
+        changes = [(name, begins.encode() + value if name == b"request_uri" else value) for name, value in changes]
+    right = {"client_id": target.client_id, "request_uri": begins + "x" * 43}
+    before = _rows(provider)
+    assert _is_refused_or_begun(provider, target, provider.get("/authorize", query=_encoded(right, changes, raw)))
+    assert _rows(provider) == before
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+CLAIMS = (*AUTHORIZE, "iss", "aud", "exp", "nbf", "iat", "jti", "sub")
+
+
+@SETTINGS
+@given(
+    claims=st.dictionaries(
+        st.sampled_from(CLAIMS), JSON | st.sampled_from(["a\x00b", "\ud800", 10**400, 1e308]), max_size=4
+    ),
+    header=st.dictionaries(
+        st.sampled_from(["alg", "typ", "kid", "crit", "b64", "jwk", "cty", "zip"]), JSON, max_size=2
+    ),
+    pushes=st.booleans(),
+)
+def test_request_object(
+    provider: Provider, target: RelyingParty, claims: dict[str, Any], header: dict[str, Any], pushes: bool
+) -> None:
+    right = {**_request(target), "iss": target.client_id, "aud": provider.issuer, "exp": 4 * 10**9}
+    token = signing.signed({**right, **claims}, **{name: value for name, value in header.items() if name != "alg"})
+    before = _rows(provider)
+    if pushes:
+        content = urlencode({"request": token})
+        response = provider.post("/par", content, {"Authorization": basic(target.client_id, target.secret)})
+        _is_json(response)
+        refused = response.status_code == 400
+        assert refused or response.status_code == 201
+    else:
+        query = urlencode({"client_id": target.client_id, "request": token})
+        refused = _is_refused_or_begun(provider, target, provider.get("/authorize", query=query))
+    assert refused == (_rows(provider) == before)
 
 
 @SETTINGS
