@@ -185,7 +185,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         provider=provider,
         request_intake=request_intake,
         pushed_authorization=PushedAuthorization(
-            units, clock, trail, request_intake, settings.tokens.pushed_request_lifetime
+            units, clock, trail, request_intake, proofs, settings.tokens.pushed_request_lifetime
         ),
         introspection=Introspection(
             units, clock, trail, assertions, access_tokens, refresh_tokens, subjects, settings.issuer

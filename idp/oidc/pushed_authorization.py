@@ -1,8 +1,8 @@
 """The pushed authorization request endpoint (RFC 9126 2): a client's server hands over its request before the browser
 comes.
 
-The client is authenticated as at the token endpoint, its request is judged completely, and what the browser brings
-later can change nothing in it.
+The client is authenticated as at the token endpoint; a key that it proves to have binds the code, as `dpop_jkt` does
+(RFC 9449 10.1). Its request is judged completely, and what the browser brings later can change nothing in it.
 """
 
 from dataclasses import replace
@@ -16,21 +16,31 @@ from idp.kernel.errors import ProtocolError
 from idp.oidc import pushed_requests
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
+from idp.oidc.discovery import PATHS
+from idp.oidc.dpop import InvalidDpopProof, Proof, Proofs
 from idp.oidc.errors import plain_description
 from idp.oidc.request_checks import NAMES
 from idp.oidc.request_intake import RequestIntake
 from idp.store.units import UnitsOfWork
 
 KNOWN_PARAMETERS = tuple(name for name in (*NAMES, "request", "request_uri") if name != "client_id")
+PATH = PATHS["pushed_authorization_request_endpoint"]
 
 
 class PushedAuthorization:
     """Answers the endpoint."""
 
     def __init__(
-        self, units: UnitsOfWork, clock: Clock, trail: Trail, intake: RequestIntake, lifetime: timedelta
+        self,
+        units: UnitsOfWork,
+        clock: Clock,
+        trail: Trail,
+        intake: RequestIntake,
+        proofs: Proofs,
+        lifetime: timedelta,
     ) -> None:
-        self._units, self._clock, self._intake, self._lifetime = units, clock, intake, lifetime
+        self._units, self._clock, self._intake, self._proofs = units, clock, intake, proofs
+        self._lifetime = lifetime
         self._endpoint = ClientEndpoint("par", units, trail, KNOWN_PARAMETERS)
 
     def respond(self, request: ClientRequest) -> ClientResponse:
@@ -41,17 +51,31 @@ class PushedAuthorization:
             client = self._endpoint.authenticate(self._endpoint.oauth2_request(request, read))
             client_id = client.client_id
             accepted = self._intake.from_server(read, client)
+            proof = None
+            if request.dpop is not None:
+                proof = self._proofs.verified(request.dpop, client, "POST", PATH)
+                accepted = _bound(accepted, proof)
+            kept = self._kept(accepted, proof)
         except OAuth2Error as error:
             return self._endpoint.refused(error, client_id)
         except ProtocolError as error:
             refused = OAuth2Error(plain_description(error.description), error=error.error, status_code=400)
             return self._endpoint.refused(refused, client_id)
-        return ClientResponse(201, self._kept(accepted))
+        return ClientResponse(201, kept)
 
-    def _kept(self, request: AuthorizationRequest) -> dict[str, object]:
+    def _kept(self, request: AuthorizationRequest, proof: Proof | None) -> dict[str, object]:
         request_uri = pushed_requests.new_request_uri()
         stored = replace(request, pushed_as=pushed_requests.name_of(request_uri)).as_json()
         with self._units.writing() as unit:
+            if proof is not None:
+                self._proofs.use(unit, proof)
             now = self._clock.now()
             pushed_requests.keep(unit, request_uri, request.client_id, stored, now, now + self._lifetime)
         return {"request_uri": request_uri, "expires_in": int(self._lifetime.total_seconds())}
+
+
+def _bound(request: AuthorizationRequest, proof: Proof) -> AuthorizationRequest:
+    """The request for a code that is bound to this key. Raises InvalidDpopProof when it names another one."""
+    if request.dpop_jkt not in (None, proof.jkt):
+        raise InvalidDpopProof("dpop_jkt is the thumbprint of another key")
+    return replace(request, dpop_jkt=proof.jkt)

@@ -4,7 +4,7 @@ from flask import Response, request
 
 from idp.web.use_cases import use_cases
 
-TAKING_PROOFS = frozenset(f"idp.{name}" for name in ("token", "userinfo", "session_activity", "session_status"))
+TAKING_PROOFS = frozenset(f"idp.{name}" for name in ("push", "token", "userinfo", "session_activity", "session_status"))
 
 
 def set_nonce(response: Response) -> Response:

@@ -26,6 +26,7 @@ from tests.oidc.journeys import (
     was_sent,
 )
 from tests.oidc.signing import public_keys, signed
+from tests.proofs import ProofKey
 
 URN = "urn:ietf:params:oauth:request_uri:"
 LIFETIME = timedelta(seconds=90)
@@ -388,7 +389,10 @@ def test_fapi2_client_has_code_and_pkce_and_its_redirect_uri_in_what_it_pushes(
 def test_fapi2_journey(provider: Provider, strict: RelyingParty) -> None:
     nonce = "n" * 64
     answer = provider.browser().sign_in(strict, provider.somebody(), **by(strict, pushed(strict, nonce=nonce)))
-    assert provider.claims(body(strict.redeem(answer.values["code"]))["id_token"])["nonce"] == nonce
+    proof = ProofKey().proof("POST", f"{provider.issuer}/token", provider.clock.now())
+    headers = {"Authorization": basic(strict.client_id, strict.secret), "DPoP": proof}
+    tokens = body(strict.token(strict.code_request(answer.values["code"]), headers))
+    assert provider.claims(tokens["id_token"])["nonce"] == nonce
     assert answer.values["iss"] == provider.issuer
 
 
@@ -410,6 +414,38 @@ def test_thumbprint_and_resources_stand_with_the_code(provider: Provider, way: s
     with provider.writing() as unit:
         code = unit.scalars(select(AuthorizationCode).where(AuthorizationCode.client_id == party.client_id)).one()
         assert (code.dpop_jkt, code.resources) == (JKT, resources)
+
+
+def test_key_that_is_proven_when_pushing_binds_the_code(provider: Provider, party: RelyingParty) -> None:
+    # 78, RFC 9449 10.1.
+    key, other = ProofKey(), ProofKey()
+
+    def proven(jkt: str | None) -> TestResponse:
+        proof = key.proof("POST", f"{provider.issuer}/par", provider.clock.now())
+        headers = {"Authorization": basic(party.client_id, party.secret), "DPoP": proof}
+        return party.post("/par", party.request(dpop_jkt=jkt), headers)
+
+    assert error(proven(other.jkt)) == "invalid_dpop_proof"
+    for jkt in (None, key.jkt):
+        uri = body(proven(jkt), 201)["request_uri"]
+        assert "code" in provider.browser().sign_in(party, provider.somebody(), **by(party, uri)).values
+    with provider.writing() as unit:
+        codes = unit.scalars(select(AuthorizationCode.dpop_jkt).where(AuthorizationCode.client_id == party.client_id))
+        assert codes.all() == [key.jkt, key.jkt]
+
+
+def test_proof_that_is_wrong_or_was_used_refuses_the_push(provider: Provider, party: RelyingParty) -> None:
+    key, before = ProofKey(), count(provider, PushedAuthorizationRequest)
+    proof = key.proof("POST", f"{provider.issuer}/par", provider.clock.now())
+    elsewhere = key.proof("POST", f"{provider.issuer}/token", provider.clock.now())
+    secret = basic(party.client_id, party.secret)
+    answers = [
+        party.post("/par", party.request(), {"Authorization": secret, "DPoP": each})
+        for each in (proof, proof, elsewhere, "x")
+    ]
+    assert [each.status_code for each in answers] == [201, 400, 400, 400]
+    assert {error(each) for each in answers[1:]} == {"invalid_dpop_proof"}
+    assert count(provider, PushedAuthorizationRequest) == before + 1
 
 
 @pytest.mark.parametrize(

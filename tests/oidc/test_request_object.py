@@ -14,8 +14,9 @@ from werkzeug.test import TestResponse
 from idp.oidc.models import AuthorizationCode, UsedIdentifier
 from idp.signin.interaction import Interaction
 from tests.egress.receivers import Receiver, status
-from tests.oidc.journeys import Answer, Browser, Parameter, Provider, RelyingParty, body, was_sent
+from tests.oidc.journeys import Answer, Browser, Parameter, Provider, RelyingParty, basic, body, was_sent
 from tests.oidc.signing import ALGORITHMS, encoded, public_keys, signed
+from tests.proofs import ProofKey
 
 OBJECT = "application/oauth-authz-req+jwt"
 MINUTE = timedelta(minutes=1)
@@ -498,7 +499,9 @@ def test_fapi2_only_what_the_object_says_counts(provider: Provider) -> None:
     request = {**dict.fromkeys(party.request()), "client_id": party.client_id, "request_uri": uri, "state": "query"}
     answer = browser.sign_in(party, who, **request)
     assert "state" not in answer.values
-    tokens = body(party.redeem(answer.values["code"]))
+    proof = ProofKey().proof("POST", f"{provider.issuer}/token", provider.clock.now())
+    headers = {"Authorization": basic(party.client_id, party.secret), "DPoP": proof}
+    tokens = body(party.token(party.code_request(answer.values["code"]), headers))
     assert provider.claims(tokens["id_token"])["nonce"] == "n0nce"
     assert tokens["scope"] == "openid profile email"
 
