@@ -138,7 +138,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     provider = Provider(units, trail, assertions, codes, refresh_tokens, token_issuer, sessions, proofs)
     access_tokens = AccessTokens(units, clock, keys, settings.issuer)
     protected_resources = ProtectedResources(units, access_tokens, proofs)
-    request_objects = RequestObjects(clock, client_keys, outgoing, settings.issuer)
+    request_objects = RequestObjects(clock, client_keys, egress, settings.issuer)
     request_intake = RequestIntake(
         units, clock, request_objects, lambda hint: keys.verified_id_token(hint, settings.issuer)
     )
@@ -185,7 +185,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         provider=provider,
         request_intake=request_intake,
         pushed_authorization=PushedAuthorization(
-            units, clock, trail, request_intake, proofs, settings.tokens.pushed_request_lifetime
+            units, clock, trail, assertions, request_intake, proofs, settings.tokens.pushed_request_lifetime
         ),
         introspection=Introspection(
             units, clock, trail, assertions, access_tokens, refresh_tokens, subjects, settings.issuer

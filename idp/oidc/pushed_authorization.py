@@ -15,6 +15,7 @@ from idp.kernel.clock import Clock
 from idp.kernel.errors import ProtocolError
 from idp.oidc import pushed_requests
 from idp.oidc.authorization_request import AuthorizationRequest
+from idp.oidc.client_assertion import ClientAssertions
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
 from idp.oidc.discovery import PATHS
 from idp.oidc.dpop import InvalidDpopProof, Proof, Proofs
@@ -35,13 +36,14 @@ class PushedAuthorization:
         units: UnitsOfWork,
         clock: Clock,
         trail: Trail,
+        assertions: ClientAssertions,
         intake: RequestIntake,
         proofs: Proofs,
         lifetime: timedelta,
     ) -> None:
         self._units, self._clock, self._intake, self._proofs = units, clock, intake, proofs
         self._lifetime = lifetime
-        self._endpoint = ClientEndpoint("par", units, trail, KNOWN_PARAMETERS)
+        self._endpoint = ClientEndpoint("par", units, trail, assertions, KNOWN_PARAMETERS)
 
     def respond(self, request: ClientRequest) -> ClientResponse:
         """201 with a `request_uri` that this client can send browsers with; errors as at the token endpoint (2.3)."""

@@ -17,8 +17,8 @@ from idp.oidc.clients import SCOPES
 from tests.client_assertions import claims_of, in_body, jwks_of, key_of, signed
 from tests.conftest import ISSUER
 from tests.egress.receivers import Receiver, status
+from tests.oidc import signing
 from tests.oidc.journeys import Answer, Browser, Provider, RelyingParty, basic, body, error, form_encoded
-from tests.oidc.signing import encoded, public_keys, signed
 from tests.proofs import ProofKey
 from tests.web.reading import Page
 
@@ -259,8 +259,8 @@ def _request_objects_work(provider: Provider, by_reference: bool) -> None:
     """An object is accepted by value, or where it stands at a registered address, and at no other."""
     with Receiver() as shelf:
         at = f"http://127.0.0.1:{shelf.port}"
-        party = provider.client(jwks=public_keys("ES256"), request_uris=[f"{at}/request"])
-        token = signed({**party.request(), "iss": party.client_id, "aud": provider.issuer})
+        party = provider.client(jwks=signing.public_keys("ES256"), request_uris=[f"{at}/request"])
+        token = signing.signed({**party.request(), "iss": party.client_id, "aud": provider.issuer})
         shelf.behaviour = status(200, token.encode(), **{"Content-Type": "application/oauth-authz-req+jwt"})
         asked = {"request_uri": f"{at}/request"} if by_reference else {"request": token}
         assert body(party.redeem(party.code(**asked)))["id_token"]
@@ -271,8 +271,8 @@ def _request_objects_work(provider: Provider, by_reference: bool) -> None:
 
 @_each("request_object_signing_alg_values_supported")
 def test_algorithm_of_request_objects_works(provider: Provider, value: str) -> None:
-    party = provider.client(jwks=public_keys(value), request_object_signing_alg=value)
-    token = signed({**party.request(), "iss": party.client_id, "aud": provider.issuer}, value)
+    party = provider.client(jwks=signing.public_keys(value), request_object_signing_alg=value)
+    token = signing.signed({**party.request(), "iss": party.client_id, "aud": provider.issuer}, value)
     assert body(party.redeem(party.code(request=token)))["id_token"]
 
 
@@ -281,9 +281,10 @@ def test_algorithm_of_request_objects_that_is_not_advertised_is_refused(
     provider: Provider, metadata: dict[str, Any], browser: Browser, value: str
 ) -> None:
     assert value not in metadata["request_object_signing_alg_values_supported"]
-    party = provider.client(jwks=public_keys("ES256"))
+    party = provider.client(jwks=signing.public_keys("ES256"))
     claims = {**party.request(), "iss": party.client_id, "aud": provider.issuer}
-    forged = f"{encoded({'alg': value})}.{encoded(claims)}.{encoded(b'x' * 32 if value != 'none' else b'')}"
+    signature = b"" if value == "none" else b"x" * 32
+    forged = ".".join(signing.encoded(part) for part in ({"alg": value}, claims, signature))
     assert Answer.read(browser.authorize(party, request=forged)).values["error"] == "invalid_request_object"
 
 

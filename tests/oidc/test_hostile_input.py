@@ -19,7 +19,7 @@ from idp.oidc.models import UsedIdentifier
 from idp.schema import metadata
 from tests.client_assertions import claims_of, in_body, key_of, signed
 from tests.conftest import is_long
-from tests.oidc import signing
+from tests.oidc import signing as objects
 from tests.oidc.journeys import (
     VERIFIER,
     Answer,
@@ -142,7 +142,7 @@ def target(provider: Provider) -> RelyingParty:
     """The one client that is attacked."""
     return provider.client(
         grant_types=["authorization_code", "refresh_token"],
-        jwks=signing.public_keys("ES256"),
+        jwks=objects.public_keys("ES256"),
         request_uris=["https://[::1/", "https://app.example:99999/", "https://a\x00b/", "urn:x"],
     )
 
@@ -259,7 +259,7 @@ def test_request_object(
     provider: Provider, target: RelyingParty, claims: dict[str, Any], header: dict[str, Any], pushes: bool
 ) -> None:
     right = {**_request(target), "iss": target.client_id, "aud": provider.issuer, "exp": 4 * 10**9}
-    token = signing.signed({**right, **claims}, **{name: value for name, value in header.items() if name != "alg"})
+    token = objects.signed({**right, **claims}, **{name: value for name, value in header.items() if name != "alg"})
     before = _rows(provider)
     if pushes:
         content = urlencode({"request": token})
