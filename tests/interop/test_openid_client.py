@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -19,11 +21,13 @@ POST_LOGOUT_REDIRECT_URI = "http://127.0.0.1:8001/signed-out"
 
 
 class Journey:
-    """The script `journey.mjs` as a process that is talked to line by line."""
+    """A script of the folder `node` as a process that is talked to line by line."""
 
-    def __init__(self, folder: Path, provider: LiveProvider, client: tuple[str, str]) -> None:
+    def __init__(
+        self, folder: Path, provider: LiveProvider, client: tuple[str, str] = ("", ""), script: str = "journey.mjs"
+    ) -> None:
         self._process = subprocess.Popen(
-            [node_executable(), "journey.mjs"],
+            [node_executable(), script],
             cwd=folder,
             env={
                 **node_environment(),
@@ -39,12 +43,16 @@ class Journey:
             text=True,
         )
 
-    def authorization_url(self) -> str:
+    def first_words(self) -> dict[str, Any]:
+        """What it says before anybody goes anywhere."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line, self._process.communicate(timeout=10)[1]
-        url: str = json.loads(line)["authorization_url"]
-        return url
+        said: dict[str, Any] = json.loads(line)
+        return said
+
+    def authorization_url(self) -> str:
+        return str(self.first_words()["authorization_url"])
 
     def finish(self, callback: str) -> tuple[dict[str, Any] | None, str]:
         """What the library verified, or None, and what it complained of."""
@@ -55,6 +63,20 @@ class Journey:
         if self._process.poll() is None:
             self._process.kill()
             self._process.communicate()
+
+
+@pytest.fixture(params=["off", "on"], ids=["no nonce", "nonce"])
+def open_provider(database_url: str, request: pytest.FixtureRequest) -> Iterator[LiveProvider]:
+    """A provider at which applications register themselves, with nonces of its own in proofs of keys or without."""
+    live = LiveProvider(
+        database_url,
+        registration={"mode": "open", "allow_loopback": True},
+        tokens={"dpop_nonce": request.param},
+    )
+    try:
+        yield live.start()
+    finally:
+        live.stop()
 
 
 @pytest.fixture(scope="session")
@@ -98,3 +120,27 @@ def test_openid_client_refuses_our_response_under_another_issuer(live_provider: 
         journey.stop()
     assert verified is None
     assert 'unexpected "iss"' in complaint, complaint
+
+
+def test_openid_client_registers_itself_pushes_binds_asks_and_gives_back(
+    open_provider: LiveProvider, package: Path
+) -> None:
+    journey, browser = Journey(package, open_provider, script="strict.mjs"), open_provider.browser()
+    try:
+        said = journey.first_words()
+        asked = dict(parse_qsl(urlsplit(said["authorization_url"]).query))
+        assert set(asked) == {"client_id", "request_uri"} and asked["client_id"] == said["registered"]["client_id"]
+        page = browser.open(said["authorization_url"]).submit(open_provider.anna.names, button="login-submit")
+        # Whoever registers itself is nobody's own application: the person is asked.
+        callback = page.submit(button="consent-allow").departure.url
+        verified, complaint = journey.finish(callback)
+    finally:
+        journey.stop()
+    assert verified is not None, complaint
+    sub = open_provider.anna.sub
+    assert verified["claims"]["sub"] == verified["userinfo"]["sub"] == verified["refreshed"]["sub"] == sub
+    assert verified["userinfo"]["aud"] == asked["client_id"], "signed"
+    assert (verified["token_type"], verified["refreshed_type"]) == ("dpop", "dpop")
+    assert verified["before"]["active"] is True and verified["before"]["cnf"]["jkt"]
+    assert verified["after"] == {"active": False}
+    assert browser.open(verified["end_session_url"]).departure.url == POST_LOGOUT_REDIRECT_URI
