@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from joserfc.jwk import ECKey
 
 from idp.oidc.keys import ALGORITHMS
 from tests.live import LiveProvider
@@ -24,7 +25,12 @@ class Journey:
     """A script of the folder `node` as a process that is talked to line by line."""
 
     def __init__(
-        self, folder: Path, provider: LiveProvider, client: tuple[str, str] = ("", ""), script: str = "journey.mjs"
+        self,
+        folder: Path,
+        provider: LiveProvider,
+        client: tuple[str, str] = ("", ""),
+        script: str = "journey.mjs",
+        private_jwk: str = "",
     ) -> None:
         self._process = subprocess.Popen(
             [node_executable(), script],
@@ -34,6 +40,7 @@ class Journey:
                 "ISSUER": provider.issuer,
                 "CLIENT_ID": client[0],
                 "CLIENT_SECRET": client[1],
+                "PRIVATE_JWK": private_jwk,
                 "REDIRECT_URI": REDIRECT_URI,
                 "POST_LOGOUT_REDIRECT_URI": POST_LOGOUT_REDIRECT_URI,
             },
@@ -125,22 +132,47 @@ def test_openid_client_refuses_our_response_under_another_issuer(live_provider: 
 def test_openid_client_registers_itself_pushes_binds_asks_and_gives_back(
     open_provider: LiveProvider, package: Path
 ) -> None:
-    journey, browser = Journey(package, open_provider, script="strict.mjs"), open_provider.browser()
+    registered, verified = strictly(open_provider, Journey(package, open_provider, script="strict.mjs"))
+    assert registered["token_endpoint_auth_method"] == "private_key_jwt"
+    assert verified["userinfo"]["aud"] == registered["client_id"], "signed"
+
+
+def test_openid_client_is_held_to_fapi2_and_asks_for_nothing_else(open_provider: LiveProvider, package: Path) -> None:
+    key = ECKey.generate_key("P-256", {"kid": "signing", "use": "sig", "alg": "ES256"}, private=True)
+    open_provider.make.client(
+        "strict",
+        profile="fapi2",
+        redirect_uris=[REDIRECT_URI],
+        post_logout_redirect_uris=[POST_LOGOUT_REDIRECT_URI],
+        token_endpoint_auth_method="private_key_jwt",
+        jwks={"keys": [key.as_dict(private=False)]},
+        id_token_signed_response_alg="ES256",
+        require_pushed_authorization_requests=True,
+        dpop_bound_access_tokens=True,
+    )
+    private_jwk = json.dumps(key.as_dict(private=True))
+    strictly(open_provider, Journey(package, open_provider, ("strict", ""), "strict.mjs", private_jwk))
+
+
+def strictly(provider: LiveProvider, journey: Journey) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How the client is registered, and what it verified of a journey with everything that is strict."""
+    browser = provider.browser()
     try:
         said = journey.first_words()
         asked = dict(parse_qsl(urlsplit(said["authorization_url"]).query))
         assert set(asked) == {"client_id", "request_uri"} and asked["client_id"] == said["registered"]["client_id"]
-        page = browser.open(said["authorization_url"]).submit(open_provider.anna.names, button="login-submit")
-        # Whoever registers itself is nobody's own application: the person is asked.
-        callback = page.submit(button="consent-allow").departure.url
-        verified, complaint = journey.finish(callback)
+        page = browser.open(said["authorization_url"]).submit(provider.anna.names, button="login-submit")
+        if page.has("consent-allow"):
+            # Whoever registered itself is nobody's own application.
+            page = page.submit(button="consent-allow")
+        verified, complaint = journey.finish(page.departure.url)
     finally:
         journey.stop()
     assert verified is not None, complaint
-    sub = open_provider.anna.sub
+    sub = provider.anna.sub
     assert verified["claims"]["sub"] == verified["userinfo"]["sub"] == verified["refreshed"]["sub"] == sub
-    assert verified["userinfo"]["aud"] == asked["client_id"], "signed"
     assert (verified["token_type"], verified["refreshed_type"]) == ("dpop", "dpop")
     assert verified["before"]["active"] is True and verified["before"]["cnf"]["jkt"]
     assert verified["after"] == {"active": False}
     assert browser.open(verified["end_session_url"]).departure.url == POST_LOGOUT_REDIRECT_URI
+    return said["registered"], verified
