@@ -11,6 +11,7 @@ from idp.oidc.clients import Client
 from idp.oidc.models import AccessToken, AuthorizationCode, PushedAuthorizationRequest, RefreshFamily
 
 BECAUSE = "client deleted"
+MOVED = "client moved"
 
 
 def end(unit: Unit, client: Client, now: datetime) -> None:
@@ -26,9 +27,7 @@ def end(unit: Unit, client: Client, now: datetime) -> None:
         (PushedAuthorizationRequest, {"completed_at": now}),
     ):
         _update(unit, model, client.client_id, ends)
-    unit.execute(
-        delete(Consent).where(Consent.client_id == client.client_id).execution_options(synchronize_session=False)
-    )
+    _forget_consents(unit, client.client_id)
     client.deleted_at = client.updated_at = now
     client.token_endpoint_auth_method = "none"  # noqa: S105 - the name of a method, not a password
     client.client_secret_hash = client.client_secret_sealed = client.registration_access_token_hash = None
@@ -36,6 +35,19 @@ def end(unit: Unit, client: Client, now: datetime) -> None:
     client.initiate_login_uri = client.backchannel_logout_uri = client.frontchannel_logout_uri = None
     client.redirect_uris, client.post_logout_redirect_uris, client.request_uris = [], [], []
     client.grant_types, client.response_types, client.contacts = [], [], []
+
+
+def forget_permissions(unit: Unit, client_id: str, now: datetime) -> None:
+    """Nobody has allowed the client anything, and what it could do while nobody is signed in has ended."""
+    families = update(RefreshFamily).where(
+        RefreshFamily.client_id == client_id, RefreshFamily.session_id.is_(None), RefreshFamily.revoked_at.is_(None)
+    )
+    unit.execute(families.values(revoked_at=now, revoked_because=MOVED).execution_options(synchronize_session=False))
+    _forget_consents(unit, client_id)
+
+
+def _forget_consents(unit: Unit, client_id: str) -> None:
+    unit.execute(delete(Consent).where(Consent.client_id == client_id).execution_options(synchronize_session=False))
 
 
 def _update(unit: Unit, model: Any, client_id: str, ends: dict[str, Any]) -> None:

@@ -28,8 +28,13 @@ def check(client: Client, wrong: Reasons) -> None:
     )
     for name, holds, demand in demands:
         wrong.unless(holds, f"client.fapi2_{name}", f"a fapi2 client {demand}")
+    signed = (
+        client.id_token_signed_response_alg,
+        client.userinfo_signed_response_alg,
+        client.introspection_signed_response_alg,
+    )
     wrong.unless(
-        client.id_token_signed_response_alg in ALGORITHMS_OF["fapi2"],
+        all(alg is None or alg in ALGORITHMS_OF["fapi2"] for alg in signed),
         "client.fapi2_signing_algorithm",
-        f"the ID tokens of a fapi2 client are signed by {', '.join(ALGORITHMS_OF['fapi2'])}",
+        f"what is signed for a fapi2 client is signed by {', '.join(ALGORITHMS_OF['fapi2'])}",
     )

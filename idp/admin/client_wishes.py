@@ -67,6 +67,11 @@ def _one_of(column: str, values: Any) -> str:
 
 def _check_flows(client: Client, wrong: Reasons) -> None:
     """RFC 7591 2.1: how somebody is sent to us, and what the answer is exchanged for, go together."""
+    wrong.unless(
+        "authorization_code" in client.grant_types,
+        "client.grant_types",
+        "a client that registers itself signs people in: it has the grant authorization_code",
+    )
     wants_code = any("code" in value.split() for value in client.response_types)
     wrong.unless(
         wants_code == ("authorization_code" in client.grant_types),
@@ -86,6 +91,9 @@ def check_sector(client: Client, wrong: Reasons) -> None:
         client.sector_identifier = host_of(client.sector_identifier_uri)
         return
     hosts = {host_of(uri) for uri in client.redirect_uris}
+    if client.application_type == "native":
+        # The machine of whoever opens it is no sector: applications of anybody live there.
+        hosts -= set(LOOPBACK_HOSTS)
     client.sector_identifier = hosts.pop() if len(hosts) == 1 else None
     wrong.unless(
         client.sector_identifier is not None,

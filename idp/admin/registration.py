@@ -120,7 +120,13 @@ class Registration:
         self._look_up(wished, wished.redirect_uris, new_logo=wished.logo_uri != present.logo_uri)
         with self._units.writing() as unit:
             client = _of_its_own(unit, client_id, token, lock=True)
+            places = _places(client)
             changed = _move(wished, client, with_logo=wished.logo_uri != present.logo_uri)
+            if not _places(client) <= places:
+                # Codes go where nobody agreed to: whoever holds this token must not be let in by what people, or an
+                # administrator, allowed somebody else.
+                client.first_party = False
+                client_end.forget_permissions(unit, client_id, self._clock.now())
             secret = give_secret(client, self._envelope)
             client.updated_at = self._clock.now()
             unit.flush()
@@ -220,6 +226,11 @@ def _of_its_own(unit: Unit, client_id: str, token: str, lock: bool = False) -> C
     if not is_same(kept or NOBODY, hash_secret(token)) or client is None:
         raise wrong_token()
     return client
+
+
+def _places(client: Client) -> set[str]:
+    """Where the client lives: the origins of its redirect URIs, and those whole that have none."""
+    return {clients.origin(uri) or uri for uri in client.redirect_uris}
 
 
 def _move(wished: Client, client: Client, with_logo: bool) -> list[str]:

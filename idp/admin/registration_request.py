@@ -162,7 +162,7 @@ class Judge:
         )
         refreshes = "refresh_token" in columns["grant_types"]
         scope = (value for value in self._supported["scopes_supported"] if value != OFFLINE or refreshes)
-        columns["scope"] = " ".join((columns["scope"] or " ".join(scope)).split())
+        columns["scope"] = " ".join(((columns["scope"] or "").strip() or " ".join(scope)).split())
         columns["session_activity"] = (
             columns["session_activity"]
             or default_session_activity(columns["application_type"], columns["grant_types"])

@@ -1,8 +1,9 @@
 """After a backup was put back: nothing that the backup brings to life again opens anything.
 
 What was used, ended or revoked since the backup is unused, live and valid in it: pushed requests, authorization codes,
-refresh tokens, sessions, codes by mail, and every code of an authenticator app up to now. `restored` draws a line
-under all of them. People sign in again; passwords and enrolled second factors are those of the backup.
+refresh tokens, initial access tokens, sessions, codes by mail, and every code of an authenticator app up to now.
+`restored` draws a line under all of them. People sign in again; passwords and enrolled second factors are those of the
+backup.
 """
 
 from dataclasses import dataclass
@@ -19,7 +20,13 @@ from idp.factors.models import Credential, SentCode
 from idp.factors.totp import STEP_SECONDS, STEPS_EITHER_SIDE
 from idp.kernel.clock import Clock
 from idp.mail.post import KIND as MAIL
-from idp.oidc.models import AccessToken, AuthorizationCode, PushedAuthorizationRequest, RefreshFamily
+from idp.oidc.models import (
+    AccessToken,
+    AuthorizationCode,
+    InitialAccessToken,
+    PushedAuthorizationRequest,
+    RefreshFamily,
+)
 from idp.outbox.models import OutboxMessage
 from idp.sessions.lifecycle import Sessions
 from idp.sessions.models import Session
@@ -41,6 +48,7 @@ class Restored:
     sent_codes: int
     apps: int
     pushed_requests: int
+    initial_access_tokens: int
 
 
 def restored(units: UnitsOfWork, clock: Clock, trail: Trail, sessions: Sessions) -> Restored:
@@ -66,6 +74,11 @@ def restored(units: UnitsOfWork, clock: Clock, trail: Trail, sessions: Sessions)
             sent_codes=_spend_sent_codes(unit, now),
             apps=_raise_steps(unit, now),
             pushed_requests=_complete_pushed(unit, now),
+            initial_access_tokens=_number(
+                unit,
+                update(InitialAccessToken).where(InitialAccessToken.revoked_at.is_(None)).values(revoked_at=now),
+                InitialAccessToken.id,
+            ),
         )
         trail.record(unit, DatabaseRestored(ended=dict(vars(over))))
         return over

@@ -77,7 +77,8 @@ class Introspection:
             "iat": whole_seconds(self._clock.now()),
             "token_introspection": dict(said),
         }
-        return self._keys.sign(client.introspection_signed_response_alg or DEFAULT_ALG, claims, TYP)
+        usual = "ES256" if client.profile == "fapi2" else DEFAULT_ALG
+        return self._keys.sign(client.introspection_signed_response_alg or usual, claims, TYP)
 
     def _of(self, token: str, client: Client) -> Mapping[str, Any] | None:
         found = self._access_tokens.find(token)

@@ -39,10 +39,12 @@ def holds(token: type[RefreshFamily] | type[AccessToken]) -> ColumnElement[bool]
     """
     # Rows of their own: the statement around may join the same tables.
     account, consent = aliased(Account), aliased(Consent)
+    # A family lives on a proof that was given when somebody signed in, however late its code was redeemed.
+    given_at = RefreshFamily.auth_time if token is RefreshFamily else token.issued_at
     good_account = exists().where(
         account.id == token.account_id,
         account.blocked_at.is_(None),
-        or_(account.proofs_void_before.is_(None), account.proofs_void_before < token.issued_at),
+        or_(account.proofs_void_before.is_(None), account.proofs_void_before < given_at),
     )
     padded = literal(" ").concat(consent.scope).concat(literal(" "))
     standing_consent = exists().where(

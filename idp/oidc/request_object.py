@@ -4,7 +4,7 @@
     by reference    `request_uri` is a registered address where it stands; asked each time, through the guarded client
     signed          always, with a key and an algorithm of the client; `none` is refused
     what counts     profile `oidc`: the object overrides what was sent beside it (OIDC Core 6.1);
-                    profile `fapi2`: the object alone (RFC 9101 6.3)
+                    profile `fapi2`, and clients that must sign: the object alone (RFC 9101 6.3)
 
 No unit of work is open while a client's server is asked or a signature is verified.
 """
@@ -97,7 +97,9 @@ class RequestObjects:
         types = {outer.get("response_type"), inner.get("response_type")} - {None}
         if client.profile == "oidc" and len(types) > 1:
             raise NotAccepted(error, "response_type is another one outside of the request object")
-        counts = inner if client.profile == "fapi2" else outer.overridden_by(inner)
+        # What a client that signs all of its requests did not sign, it did not ask for (RFC 9101 6.3 and 10.5).
+        stands_alone = client.profile == "fapi2" or client.require_signed_request_object
+        counts = inner if stands_alone else outer.overridden_by(inner)
         jti, expires_at = signed.claims.get("jti"), signed.claims.get("exp")
         if not jti or expires_at is None:
             # Nothing says how long it would have to be remembered.

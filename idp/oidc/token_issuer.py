@@ -106,7 +106,7 @@ class TokenIssuer:
         access was taken back since it was allowed; and when the session, or what the grant was given for, does not
         reach the client's own minimum level.
         """
-        now = self._clock.now()
+        now, grant = self._clock.now(), _still_allowed(client, grant)
         session = self._sessions.load_live_by_id(unit, grant.session_id, lock=True)
         account = unit.scalars(select(Account).where(Account.id == grant.account_id)).one_or_none()
         if session is None or account is None or account.blocked_at is not None:
@@ -146,12 +146,10 @@ class TokenIssuer:
         left = (used.expires_at - now) // timedelta(seconds=1)
         if not client.may_have_offline_access or left < 1 or grant.level < (client.minimum_acr or 0):
             return None
-        # What the client may not ask for any more, it does not get any more (A69).
-        scope = " ".join(client.allows_scope(scope.split()))
         account = unit.scalars(select(Account).where(Account.id == grant.account_id)).one()
         lifetime = min(self._lifetimes.access_token, timedelta(seconds=left))
-        grant = replace(grant, scope=scope)
-        issued = self._insert(unit, client, grant.grant_id, scope, now, lifetime, audience, dpop_jkt, grant)
+        grant = _still_allowed(client, replace(grant, scope=scope))
+        issued = self._insert(unit, client, grant.grant_id, grant.scope, now, lifetime, audience, dpop_jkt, grant)
         return replace(issued, refresh_token=used.refresh_token, person=AboutPerson(grant, account, None))
 
     def issue_to_client(
@@ -251,3 +249,13 @@ class TokenIssuer:
         if grant.nonce is not None:
             payload["nonce"] = grant.nonce
         return self._keys.sign(alg, payload)
+
+
+def _still_allowed(client: Client, grant: Grant) -> Grant:
+    """The grant without what the client may not ask for any more: it does not get that any more (A69)."""
+    possible = {"acr", *claims.names_for(client.scope.split())}
+    wished = {
+        section: {name: wish for name, wish in wishes.items() if name in possible}
+        for section, wishes in grant.claims.items()
+    }
+    return replace(grant, scope=" ".join(client.allows_scope(grant.scope.split())), claims=wished)

@@ -32,7 +32,7 @@ from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.authorization_request import AuthorizationRequest, requested_levels
 from idp.oidc.authorization_response import AuthorizationResponse
 from idp.oidc.clients import OFFLINE_ACCESS, Client
-from idp.oidc.requesting_client import anybody_can_pose_as
+from idp.oidc.requesting_client import anybody_can_pose_as, is_registered
 from idp.oidc.subjects import Subjects
 from idp.sessions.lifecycle import Opened, Proven, Sessions
 from idp.sessions.models import Session
@@ -239,6 +239,8 @@ class Flow:
             if old is None:
                 return Closed("unknown")
             client = clients.find(unit, old.client_id)
+            if client is not None and not _is_its_address(old, client):
+                return Closed("unknown")
             if client is None or self._is_too_old(old):
                 return Closed("too_old", old, client)
             if old.finished_at is not None and old.finished_how != "begun_again":
@@ -319,7 +321,7 @@ class Flow:
         if interaction is None:
             return Closed("unknown")
         client = clients.find(unit, interaction.client_id)
-        if client is None:
+        if client is None or not _is_its_address(interaction, client):
             return Closed("unknown")
         if not self._is_bound(interaction, browser):
             return Closed("foreign", None, client)
@@ -630,6 +632,11 @@ class Flow:
             interaction_id=look.interaction.id,
         )
         self.trail.record(unit, event)
+
+
+def _is_its_address(interaction: Interaction, client: Client) -> bool:
+    """False when the answer would go to an address that was taken from the client since the attempt began."""
+    return is_registered(str(interaction.request.get("redirect_uri")), client)
 
 
 def _is_blocked(unit: Unit, account_id: int | None) -> bool:

@@ -26,6 +26,7 @@ def test_client_of_fapi2_pushes_its_requests_and_uses_pkce_and_dpop(services: Se
         ({"profile": "fapi2"}, ("client.keys_missing",)),
         ({"profile": "fapi2", "token_endpoint_auth_method": "client_secret_basic"}, ("client.fapi2_auth_method",)),
         ({"profile": "fapi2", "id_token_signed_response_alg": "RS256", **KEYS}, ("client.fapi2_signing_algorithm",)),
+        ({"profile": "fapi2", "userinfo_signed_response_alg": "RS256", **KEYS}, ("client.fapi2_signing_algorithm",)),
         (
             {"profile": "fapi2", "application_type": "browser", "session_activity": "none"},
             ("client.fapi2_auth_method",),

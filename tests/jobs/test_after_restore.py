@@ -21,14 +21,14 @@ from idp.factors.models import Credential, SentCode
 from idp.jobs.after_restore import Restored, restored
 from idp.kernel.clock import FixedClock
 from idp.oidc.client_endpoint import ClientRequest
-from idp.oidc.models import AccessToken, AuthorizationCode, RefreshFamily
+from idp.oidc.models import AccessToken, AuthorizationCode, InitialAccessToken, RefreshFamily
 from idp.outbox.models import OutboxMessage
 from idp.sessions.models import Session
 from idp.signin.interaction import Interaction
 from tests.attacks.world import FORM, STEP, VERIFIER, World, basic, parameters
 from tests.conftest import ISSUER, SECRET_KEY
 
-NOTHING = Restored(0, 0, 0, 0, 0, 0, 0, 0)
+NOTHING = Restored(0, 0, 0, 0, 0, 0, 0, 0, 0)
 
 
 @pytest.fixture
@@ -201,3 +201,11 @@ def test_drill_a_backup_is_put_back_and_nothing_of_before_counts(installed: Path
     assert (told["sessions"], told["apps"]) == (1, 1)
     assert browser.authorize(client, prompt="none").answer["error"] == "login_required"
     assert world.redeem(client, page.code, code_verifier=VERIFIER).error == "invalid_grant"
+
+
+def test_token_for_registering_that_was_used_after_the_backup_is_worth_nothing(world: World) -> None:
+    with world.app.app_context():
+        world.services.initial_access_tokens.add("partner", uses=1)
+    assert restore(world).initial_access_tokens == 1
+    with world.writing() as unit:
+        assert unit.scalars(select(InitialAccessToken.revoked_at)).one() is not None

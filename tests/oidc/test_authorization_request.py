@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from idp.oidc.models import AuthorizationCode
 from tests.oidc.journeys import (
     VERIFIER,
     Answer,
@@ -535,3 +537,17 @@ def test_refused_consent_is_access_denied_with_state_and_issuer(provider: Provid
     answer = browser.deny(party, provider.somebody())
     assert (answer.values["error"], answer.values["state"]) == ("access_denied", "st4te")
     assert answer.values["iss"] == provider.issuer
+
+
+def test_answer_does_not_go_to_an_address_that_was_taken_from_the_client_meanwhile(provider: Provider) -> None:
+    party, browser, who = provider.client(), provider.browser(), provider.somebody()
+    begun = browser.authorize(party)
+    with provider.app.app_context():
+        provider.services.clients.set(party.client_id, redirect_uris=["https://app.example/elsewhere"])
+    page = browser.get(begun.headers["Location"])
+    assert not was_sent(page) and page.status_code == 404
+    restart = begun.headers["Location"].rpartition("/")[0] + "/restart"
+    assert not was_sent(browser.get(restart))
+    with provider.writing() as unit:
+        found = select(AuthorizationCode).where(AuthorizationCode.client_id == party.client_id)
+        assert unit.scalars(found).all() == [] and who.id

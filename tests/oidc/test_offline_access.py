@@ -196,6 +196,35 @@ def test_narrower_scope_stays_offline_and_wider_is_refused(provider: Provider, p
     assert set(body(party.refresh(narrow["refresh_token"]))["scope"].split()) == set(SCOPE.split())
 
 
+def test_reset_while_the_code_is_being_redeemed_ends_it(provider: Provider) -> None:
+    # What counts is when the person proved who they are, not when their application got around to it.
+    party, who = offline(provider), provider.somebody()
+    token = given(party, who)["refresh_token"]
+    provider.clock.move(MINUTE)
+    _reset(provider, party, who)
+    provider.clock.move(MINUTE)
+    with provider.writing() as unit:
+        late = update(RefreshFamily).where(RefreshFamily.account_id == who.id)
+        unit.execute(late.values(issued_at=provider.clock.now()))
+    assert error(party.refresh(token)) == "invalid_grant"
+
+
+def test_what_was_taken_from_the_client_comes_no_more(provider: Provider) -> None:
+    # A69, A70: in a session, and without one.
+    wished = '{"id_token": {"email": null}, "userinfo": {"email": null}}'
+    for asked in ({"scope": "openid email"}, {"scope": SCOPE, "prompt": "consent"}):
+        party, who = offline(provider), provider.somebody()
+        tokens = party.signed_in(who, claims=wished, **asked)
+        assert provider.claims(tokens["id_token"])["email"]
+        set_client(provider, party, scope="openid profile offline_access")
+        if "prompt" in asked:
+            end_sessions(provider, who)
+        refreshed = body(party.refresh(tokens["refresh_token"]))
+        assert "email" not in refreshed["scope"].split()
+        assert "email" not in provider.claims(refreshed["id_token"])
+        assert "email" not in body(provider.userinfo(refreshed["access_token"]))
+
+
 # What ends it
 
 

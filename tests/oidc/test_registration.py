@@ -349,6 +349,7 @@ REFUSED: list[dict[str, Any]] = [
     {"grant_types": ["authorization_code", "password"]},
     {"grant_types": ["refresh_token"], "response_types": ["code"]},
     {"grant_types": []},
+    {"grant_types": [], "response_types": [], "redirect_uris": [], "scope": " "},
     {"grant_types": ["client_credentials"], "response_types": [], "scope": "orders"},
     {"grant_types": ["authorization_code", "client_credentials"], "scope": "openid orders"},
     {"response_types": ["code id_token"]},

@@ -189,6 +189,27 @@ def test_what_an_administrator_decided_stays(registrations: Registrations, told:
     assert row.require_pkce
 
 
+def test_client_that_moves_elsewhere_loses_what_it_was_allowed(
+    registrations: Registrations, provider: Provider, told: dict[str, Any]
+) -> None:
+    token, elsewhere = told["registration_access_token"], "https://evil.example/callback"
+    party, browser, who = RelyingParty(provider, some_client(told)), provider.browser(), provider.somebody()
+    scope = {"scope": "openid profile offline_access", "prompt": "consent"}
+    tokens = body(party.redeem(browser.sign_in(party, who, **scope).values["code"]))
+    assert "code" in browser.silent(party, scope="openid profile").values
+    with registrations.app.app_context():
+        registrations.services.clients.set(told["client_id"], first_party=True)
+    at_home = sent(told, redirect_uris=[CALLBACK, CALLBACK + "/2"])
+    body(registrations.send("PUT", path(told), at_home, token))
+    assert registrations.row(told["client_id"]).first_party, "it lives where it lived"
+
+    body(registrations.send("PUT", path(told), sent(told, redirect_uris=[CALLBACK, elsewhere]), token))
+    assert not registrations.row(told["client_id"]).first_party
+    moved = RelyingParty(provider, some_client({**told, "redirect_uris": [elsewhere]}))
+    assert browser.silent(moved, scope="openid profile").values["error"] == "consent_required"
+    assert error(party.refresh(tokens["refresh_token"])) == "invalid_grant"
+
+
 # Ending
 
 

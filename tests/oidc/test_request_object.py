@@ -280,6 +280,18 @@ def test_client_that_signs_its_requests_is_held_to_it(provider: Provider, browse
     assert browser.authorize(party, **outer(party, signed(said(party)))).headers["Location"].startswith("/s/")
 
 
+def test_nothing_is_added_to_what_such_a_client_signed(provider: Provider, browser: Browser) -> None:
+    # RFC 9101 10.5: whoever changes the address on the way adds nothing to the request.
+    party = provider.client(jwks=public_keys("ES256"), require_signed_request_object=True)
+    token = signed(said(party, nonce=None, state=None, scope="openid"))
+    added = {"nonce": "attacker", "state": "attacker", "claims": '{"userinfo": {"email": null}}'}
+    answer = browser.sign_in(party, provider.somebody(), **outer(party, token, **added))
+    assert "state" not in answer.values
+    tokens = body(party.redeem(answer.values["code"]))
+    assert "nonce" not in provider.claims(tokens["id_token"])
+    assert "email" not in body(provider.userinfo(tokens["access_token"]))
+
+
 def test_redirect_uri_in_an_object_is_no_less_registered(party: RelyingParty, browser: Browser) -> None:
     # A76: a right signature opens no way to another address.
     for uri in ("https://evil.example/", "https://app.example/callback/x", "javascript:alert(1)"):
