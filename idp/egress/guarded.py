@@ -31,6 +31,8 @@ from idp.kernel.clock import ticks
 from idp.kernel.errors import IdpError
 
 TIMEOUT = timedelta(seconds=5)
+# While somebody waits for our own answer, and a thread with them.
+TIMEOUT_IN_A_REQUEST = timedelta(seconds=2)
 MOST_READ = 64 * 1024
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 AGENT = {"User-Agent": "idp", "Accept-Encoding": "identity", "Connection": "close"}

@@ -20,6 +20,7 @@ from math import isfinite
 from typing import Any
 
 from idp.egress.guarded import CallFailed, GuardedClient
+from idp.egress.pauses import Pauses
 from idp.kernel.clock import Clock
 from idp.oidc import parameters
 from idp.oidc.client_keys import ClientKeys
@@ -62,6 +63,7 @@ class RequestObjects:
 
     def __init__(self, clock: Clock, keys: ClientKeys, outgoing: GuardedClient, issuer: str) -> None:
         self._clock, self._keys, self._outgoing, self._issuer = clock, keys, outgoing, issuer
+        self._pauses = Pauses()
 
     def read(self, outer: Parameters, client: Client) -> ReadRequest:
         """The parameters that count, of what was sent and of the object that came with it, if one did.
@@ -154,11 +156,15 @@ class RequestObjects:
         address, _, fragment = request_uri.partition("#")
         if request_uri not in client.request_uris and address not in client.request_uris:
             raise NotAccepted("invalid_request_uri", "this request_uri is not registered for the client")
+        if self._pauses.rests(address):
+            raise NotAccepted("invalid_request_uri", "the request object could not be fetched a moment ago")
         try:
             answer = self._outgoing.get(address)
         except CallFailed as failed:
+            self._pauses.failed(address)
             log.warning("a request object of client %s cannot be fetched: %s", client.client_id, failed.failure)
             raise NotAccepted("invalid_request_uri", "the request object cannot be fetched") from failed
+        self._pauses.answered(address)
         media_type = answer.content_type.partition(";")[0].strip().lower()
         if answer.status != 200 or media_type not in MEDIA_TYPES:
             raise NotAccepted("invalid_request_uri", "there is no request object at request_uri")
