@@ -2,7 +2,7 @@
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pytest
@@ -62,9 +62,7 @@ def claim_after_issuing() -> None:
     def redeem(_codes: AuthorizationCodes, unit: Any, code: str, *_: object) -> Grant:
         found = looked_up.found
         unit.execute(update(AuthorizationCode).values(used_at=found.issued_at))
-        names = ("grant_id", "client_id", "account_id", "session_id", "scope", "requested_acr", "claims")
-        values = {name: getattr(found, name) for name in (*names, "level", "amr", "auth_time", "nonce")}
-        return Grant(**values)
+        return Grant(**{field.name: getattr(found, field.name) for field in fields(Grant)})
 
     respond = Provider.respond
 

@@ -19,7 +19,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import Connection, Engine, event
 
-import idp.cli.serving
+import idp.wiring
 from idp import create_app
 from idp.egress.guarded import GuardedClient
 from idp.store.engine import db
@@ -42,10 +42,11 @@ POINTS = (
 
 def application() -> Flask:
     """The application; its process, a worker, is killed at the statement or point that the environment names."""
-    app, at = create_app(), os.environ[VARIABLE]
+    at = os.environ[VARIABLE]
     if at == AFTER_SEND:
-        idp.cli.serving.GuardedClient = DiesAfterSend  # type: ignore[misc]
-        return app
+        idp.wiring.GuardedClient = DiesAfterSend  # type: ignore[misc]
+        return create_app()
+    app = create_app()
     with app.app_context():
         if at.isdecimal():
             die_at_statement(db.engine, int(at), only="outbox_messages")
