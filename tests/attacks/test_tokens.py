@@ -463,7 +463,7 @@ def test_a66_without_the_reuse_check_a_stolen_old_token_would_yield_the_live_one
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lenient(tokens: RefreshTokens, _unit: Any, found: RefreshFamily, handle: str, *_: Any) -> Refreshed:
-        return Refreshed(_grant(found), tokens._token(handle, found.generation))
+        return Refreshed(_grant(found), tokens._token(handle, found.generation), found.expires_at)
 
     monkeypatch.setattr(RefreshTokens, "_used_before", lenient)
     client, _, tokens = family(world)
