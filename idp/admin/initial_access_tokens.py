@@ -59,7 +59,7 @@ class InitialAccessTokens:
         with self._units.writing() as unit:
             unit.add(row)
             unit.flush()
-            self._trail.record(unit, InitialAccessTokenChanged(change="added", token=row.id, label=label))
+            self._trail.record(unit, InitialAccessTokenChanged(change="added", number=row.id, label=label))
         return row, token
 
     def list(self) -> Sequence[InitialAccessToken]:
@@ -78,7 +78,7 @@ class InitialAccessTokens:
             ).one_or_none()
             if row is None:
                 raise Refused("client_token.unknown", f"there is no token {identifier} that could be revoked")
-            self._trail.record(unit, InitialAccessTokenChanged(change="revoked", token=row.id, label=row.label))
+            self._trail.record(unit, InitialAccessTokenChanged(change="revoked", number=row.id, label=row.label))
         return row
 
 

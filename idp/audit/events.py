@@ -332,7 +332,7 @@ class InitialAccessTokenChanged(Event):
     """An administrator added or revoked the token of this number, with which clients register themselves."""
 
     change: str
-    token: int
+    number: int
     label: str
 
 
