@@ -212,7 +212,7 @@ class Registration:
         return told | client_metadata.written(client)
 
     def _record(self, unit: Unit, client: Client, change: str, token: int | None = None) -> None:
-        event = ClientRegistration(change=change, initial_access_token=token, client_id=client.client_id)
+        event = ClientRegistration(change=change, registered_with=token, client_id=client.client_id)
         self._trail.record(unit, event)
 
 

@@ -324,7 +324,7 @@ class ClientRegistration(Event):
     """
 
     change: str
-    initial_access_token: int | None = None
+    registered_with: int | None = None
 
 
 @dataclass(frozen=True)
