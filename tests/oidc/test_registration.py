@@ -243,7 +243,7 @@ def test_token_counts_its_registrations_and_only_those_that_succeed(
     assert registrations.post(METADATA, token).status_code == 401
     assert registrations.row(told["client_id"]).registered_with == 1
     with registrations.app.app_context(), registrations.services.units.reading() as unit:
-        assert [event.details["initial_access_token"] for event in events(unit, ClientRegistration)] == [1, 1]
+        assert [event.details["registered_with"] for event in events(unit, ClientRegistration)] == [1, 1]
         assert [event.details["change"] for event in events(unit, InitialAccessTokenChanged)] == ["added"]
 
 
