@@ -75,6 +75,8 @@ def test_authlib_with_the_wrong_code_verifier_gets_no_tokens(live_provider: Live
     assert refused.value.error == "invalid_grant"
 
 
+# Authlib signs as joserfc has it, which would rather call EdDSA with Ed25519 by the name of its curve (RFC 9864).
+@pytest.mark.filterwarnings("ignore:EdDSA is deprecated:joserfc.errors.SecurityWarning")
 @pytest.mark.parametrize(
     ("made", "keys"),
     [
