@@ -437,7 +437,7 @@ def test_signing_that_fails_for_one_client_keeps_no_other_back(
     (name,) = add_clients(make, [receiver])
     ended(services, make.person().id, ["broken", name])
     assert delivery(services).run() == 1
-    assert sorted(states(services)) == ["delivered", "waiting: failed: KeyError"]
+    assert sorted(states(services)) == ["delivered", "waiting: failed: LookupError"]
 
 
 def test_two_workers_share_what_is_due_and_repeat_nothing(
