@@ -82,7 +82,7 @@ def test_defaults_are_echoed(registrations: Registrations) -> None:
         "response_types": ["code"],
         "grant_types": ["authorization_code"],
         "application_type": "web",
-        "scope": "openid profile email",
+        "scope": "openid profile email phone address",
         "subject_type": "public",
         "id_token_signed_response_alg": "RS256",
         "token_endpoint_auth_method": "client_secret_basic",

@@ -131,7 +131,7 @@ def test_access_token_that_is_being_issued_while_its_code_is_used_again_is_revok
     _, page = world.sign_in(client, anna)
     tokens = world.redeem(client, page.code).body
     turnstile = Turnstile(world)
-    monkeypatch.setattr(_Grant, "record_issue", turnstile.around(_Grant.record_issue, after=True))
+    monkeypatch.setattr(_Grant, "conclude", turnstile.around(_Grant.conclude, after=True))
     refreshed, reused = both(
         turnstile, lambda: world.refresh(client, tokens["refresh_token"]), lambda: world.redeem(client, page.code)
     )
