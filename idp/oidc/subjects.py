@@ -4,7 +4,7 @@
     pairwise    a keyed hash of the client's sector and the account's `sub` (8.1): clients of one sector know the person
                 by one name, those of another sector by another, and the names do not tell that they are the same person
 
-While somebody is signed in, `sid` does tell: it names the session, and is the same for all clients that take part in it.
+While somebody is signed in, `sid` does tell: it names the session, and is the same for all clients that take part.
 
 The key comes from the OLDEST secret key that is configured, since these names have to outlive a change of the secret
 key: dropping that key from `previous_secret_keys` makes everybody a stranger to every pairwise client.
