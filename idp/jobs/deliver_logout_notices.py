@@ -40,6 +40,8 @@ FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(hours=1)
 # How long the coordinator waits for an answer before it looks for new notices.
 LOOK_AGAIN_AFTER = timedelta(milliseconds=100)
+# How long after one answer the next is waited for, to be recorded with it.
+GATHER_FOR = timedelta(milliseconds=10)
 ALARM_AGAIN_AFTER = timedelta(hours=1)
 
 HELD_UP = "held up"
@@ -190,8 +192,10 @@ class LogoutNoticeDelivery:
         except Empty:
             return 0
         with suppress(Empty):
-            while True:
-                came.append(self._tried.get_nowait())
+            # A moment more for those that are about to come: one unit of work then records them all, and makes room for
+            # as many.
+            while len(came) < self._under_way.total():
+                came.append(self._tried.get(timeout=GATHER_FOR.total_seconds()))
         # In one order, so that two workers that record the same notices never wait for each other.
         came.sort(key=lambda tried: tried.notice.id)
         try:
