@@ -498,6 +498,8 @@ def test_loopback_may_be_allowed_for_development() -> None:
             {"redirect_uris": [CALLBACK, "https://b.example/"], "sector_identifier_uri": "https://s.example/x"},
             "s.example",
         ),
+        # On their own machine live applications of anybody.
+        ({"application_type": "native", "redirect_uris": ["http://127.0.0.1/callback"]}, None),
     ],
 )
 def test_pairwise_subjects_have_one_sector(changes: dict[str, Any], sector: str | None) -> None:

@@ -189,6 +189,18 @@ def test_what_an_administrator_decided_stays(registrations: Registrations, told:
     assert row.require_pkce
 
 
+@pytest.mark.parametrize("scope", [" ", None])
+def test_client_does_not_make_itself_a_resource_server(
+    registrations: Registrations, told: dict[str, Any], scope: str | None
+) -> None:
+    # What it may have tokens for is not what it is: resource servers learn what tokens of others are worth.
+    with registrations.app.app_context():
+        registrations.services.clients.set(told["client_id"], resources=["https://api.example"])
+    wish = sent(told, grant_types=[], response_types=[], redirect_uris=[], scope=scope, session_activity="none")
+    answer = registrations.send("PUT", path(told), wish, told["registration_access_token"])
+    assert body(answer, 400)["error"] == "invalid_client_metadata"
+
+
 def test_client_that_moves_elsewhere_loses_what_it_was_allowed(
     registrations: Registrations, provider: Provider, told: dict[str, Any]
 ) -> None:
