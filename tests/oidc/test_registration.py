@@ -499,7 +499,14 @@ def test_loopback_may_be_allowed_for_development() -> None:
             "s.example",
         ),
         # On their own machine live applications of anybody.
-        ({"application_type": "native", "redirect_uris": ["http://127.0.0.1/callback"]}, None),
+        (
+            {
+                "application_type": "native",
+                "session_activity": "none",
+                "redirect_uris": ["http://127.0.0.1/callback"],
+            },
+            None,
+        ),
     ],
 )
 def test_pairwise_subjects_have_one_sector(changes: dict[str, Any], sector: str | None) -> None:
@@ -510,6 +517,7 @@ def test_pairwise_subjects_have_one_sector(changes: dict[str, Any], sector: str 
         with pytest.raises(ProtocolError) as refused:
             judge().client(wished, new)
         assert refused.value.error == "invalid_client_metadata"
+        assert "pairwise subjects" in refused.value.description
     else:
         assert judge().client(wished, new).sector_identifier == sector
 
