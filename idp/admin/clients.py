@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.models import Account
-from idp.admin import activity_signals, client_profile
+from idp.admin import activity_signals, client_decisions, client_profile
 from idp.admin.client_credentials import check_credentials, give_secret
 from idp.admin.refusals import Reasons
 from idp.audit.events import ClientChanged
@@ -189,7 +189,8 @@ class Clients:
 
     def set(self, client_id: str, **changes: Unpack[Changes]) -> tuple[Client, str | None]:
         """The changes given hold from now on, for the next request; the others stay. Where another method of
-        authentication needs a secret that the client has not, it gets one, which is returned this once.
+        authentication needs a secret that the client has not, it gets one, which is returned this once. A client that
+        registered itself does not change them back.
 
         Raises Refused, and all that is wrong at once.
         """
@@ -201,13 +202,27 @@ class Clients:
             client.response_types = _response_types(client.grant_types)
             if "profile" in changed:
                 client_profile.follow(client)
+            client_decisions.remember(client, changes)
             check(client)
             secret = give_secret(client, self._envelope)
-            if changed:
+            if changed or unit.is_modified(client):
                 client.updated_at = self._clock.now()
-                event = ClientChanged(change="set " + ", ".join(changed), client_id=client_id)
+                event = ClientChanged(change="set " + ", ".join(changed or changes), client_id=client_id)
                 self._trail.record(unit, event)
         return client, secret
+
+    def leave(self, client_id: str) -> Client:
+        """What administrators decided about a client that registered itself holds until the client replaces it; what
+        it can never choose stays. Raises Refused.
+        """
+        with self._units.writing() as unit:
+            client = _found(unit, client_id)
+            if not client.registered_itself:
+                raise Refused("client.registered_by_administrator", f"{client_id!r} did not register itself")
+            if client.decided:
+                client.decided, client.updated_at = [], self._clock.now()
+                self._trail.record(unit, ClientChanged(change="left to itself", client_id=client_id))
+        return client
 
     def list(self) -> Sequence[Client]:
         """All clients, by name."""

@@ -19,7 +19,7 @@ from urllib.parse import quote
 
 from sqlalchemy.orm import Session as Unit
 
-from idp.admin import client_end, client_metadata, initial_access_tokens, registration_request
+from idp.admin import client_decisions, client_end, client_metadata, initial_access_tokens, registration_request
 from idp.admin.client_credentials import give_secret
 from idp.admin.logos import drawn
 from idp.admin.registration_request import NOBODY, Judge, Rules, token_in, wrong_token
@@ -106,22 +106,25 @@ class Registration:
     def replace(
         self, client_id: str, body: bytes, content_type: str | None, authorization: str | None
     ) -> dict[str, Any]:
-        """The metadata given is all that is registered (RFC 7592 2.2). The client's secret and token stay, unless
-        another method of authentication needs another secret. Raises as `register`.
+        """The metadata given is all that is registered (RFC 7592 2.2), but for what an administrator decided. The
+        client's secret and token stay, unless another method of authentication needs another secret. Raises as
+        `register`.
         """
         token = token_in(authorization)
         with self._units.reading() as unit:
             present = _of_its_own(unit, client_id, token)
         document = registration_request.document(body, content_type)
         registration_request.check_identity(document, present)
-        wished = self._judge.client(document, Client(**{**NEW, **{name: getattr(present, name) for name in KEPT}}))
-        registration_request.check_subjects(wished, present)
-        wished.require_pkce = present.require_pkce or wished.is_public or wished.profile == "fapi2"
-        self._look_up(wished, wished.redirect_uris, new_logo=wished.logo_uri != present.logo_uri)
+        wished = self._wished(document, present)
+        with_logo = wished.logo_uri != present.logo_uri
+        self._look_up(wished, wished.redirect_uris, new_logo=with_logo)
         with self._units.writing() as unit:
             client = _of_its_own(unit, client_id, token, lock=True)
+            # Once more, by what an administrator may have decided in between.
+            logo, wished = wished.logo, self._wished(document, client)
+            wished.logo = logo
             places = _places(client)
-            changed = _move(wished, client, with_logo=wished.logo_uri != present.logo_uri)
+            changed = _move(wished, client, with_logo)
             if not _places(client) <= places:
                 # Codes go where nobody agreed to: whoever holds this token must not be let in by what people, or an
                 # administrator, allowed somebody else.
@@ -132,6 +135,15 @@ class Registration:
             unit.flush()
             self._record(unit, client, f"replaced {', '.join(changed)}".strip())
             return self._told(client, token, secret)
+
+    def _wished(self, document: Mapping[str, Any], present: Client) -> Client:
+        """The client as it would be by this replacement. Raises ProtocolError."""
+        counts = client_decisions.counting(document, present)
+        made = Client(**{**NEW, **{name: getattr(present, name) for name in KEPT}})
+        wished = self._judge.client(counts, made, client_decisions.decided_of(present))
+        registration_request.check_subjects(wished, present)
+        wished.require_pkce = present.require_pkce or wished.is_public or wished.profile == "fapi2"
+        return wished
 
     def delete(self, client_id: str, authorization: str | None) -> None:
         """The client is gone, and with it everything that it could use (RFC 7592 2.3). Raises WrongToken."""

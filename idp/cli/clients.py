@@ -232,6 +232,16 @@ def set_client(
     _tell(state, changed, secret if secret_file is None else None)
 
 
+@client.command("leave")
+@click.argument("client_id")
+@pass_state
+def leave_client(state: State, /, client_id: str) -> None:
+    """Leave to an application that registered itself what `idp client set` decided about it: its next replacement holds."""
+    with state.services() as services:
+        left = services.clients.leave(client_id)
+    _tell(state, left, None)
+
+
 def _tell(state: State, client: Client, secret: str | None) -> None:
     state.tell_one(as_metadata(client) | ({} if secret is None else {"client_secret": secret}))
     # For people, beside the result: how the application tells of activity decides when they are signed out.

@@ -127,6 +127,8 @@ class Client(Base):
     # How a client that registered itself manages its registration (RFC 7592); None for all others.
     registration_access_token_hash: Mapped[bytes | None]
     registered_with: Mapped[int | None] = mapped_column(ForeignKey("initial_access_tokens.id"), index=True)
+    # Columns that an administrator set since: no replacement by the client changes them.
+    decided: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     # Of a client that is gone the row stays: for the receipts that name it, and so that nobody gets its identifier.

@@ -1,0 +1,14 @@
+"""Clients that register themselves are held to what administrators decide."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.batch_alter_table("clients") as clients:
+        clients.add_column(sa.Column("decided", sa.JSON(), server_default="[]", nullable=False))
