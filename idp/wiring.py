@@ -186,7 +186,15 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         provider=provider,
         request_intake=request_intake,
         pushed_authorization=PushedAuthorization(
-            units, clock, trail, assertions, request_intake, proofs, settings.tokens.pushed_request_lifetime
+            units,
+            clock,
+            trail,
+            assertions,
+            request_intake,
+            proofs,
+            Counts(derived_keys, clock, "pushed_requests", MINUTE),
+            settings.tokens.pushed_request_lifetime,
+            settings.tokens.pushed_requests_per_minute,
         ),
         introspection=Introspection(
             units, clock, trail, assertions, access_tokens, refresh_tokens, keys, subjects, settings.issuer

@@ -236,7 +236,7 @@ def set_client(
 @click.argument("client_id")
 @pass_state
 def leave_client(state: State, /, client_id: str) -> None:
-    """Leave to an application that registered itself what `idp client set` decided about it: its next replacement holds."""
+    """Leave to an application that registered itself what `idp client set` decided about it."""
     with state.services() as services:
         left = services.clients.leave(client_id)
     _tell(state, left, None)

@@ -4,7 +4,8 @@
     access_tokens          a day after they expire
     refresh_families       a day after they expire
     used_identifiers       a day after what they identify expires, when it is refused whether or not it was used
-    pushed_authorization_requests  a day after the last attempt that they began can be answered
+    pushed_authorization_requests  ten minutes after they expire, or after the last attempt that waits for one can be
+                           answered: who comes later hears that there is none
     interactions           a day after their request can no longer be answered
     sessions               30 days after they ended, with their participations
     attempt_budgets        passwords, enrolments: a day after the last try, which gives nobody more tries than the waits
@@ -54,6 +55,7 @@ SESSIONS = 30 * DAY
 DELIVERED = 7 * DAY
 UNDELIVERED = 30 * DAY
 AUDIT = 400 * DAY
+LATE = timedelta(minutes=10)
 # Five free tries after a day without any are fewer than the waits would have allowed in that day.
 FORGOTTEN_ATTEMPTS = ("password", "enrolment")
 
@@ -81,8 +83,7 @@ def retentions(request_lifetime: timedelta, known_device_lifetime: timedelta = 9
         Retention(RefreshFamily.grant_id, lambda now: RefreshFamily.expires_at < now - DAY),
         Retention(UsedIdentifier.key, lambda now: UsedIdentifier.expires_at < now - DAY),
         Retention(
-            PushedAuthorizationRequest.request_uri_hash,
-            lambda now: PushedAuthorizationRequest.expires_at < now - request_lifetime - DAY,
+            PushedAuthorizationRequest.request_uri_hash, lambda now: _pushed_may_go(now - LATE, request_lifetime)
         ),
         Retention(Interaction.id, lambda now: Interaction.last_activity_at < now - request_lifetime - DAY),
         Retention(Session.id, _sessions_may_go, parts=(Participation.session_id,)),
@@ -133,6 +134,13 @@ def _sessions_may_go(now: datetime) -> ColumnElement[bool]:
     speaking = (AuthorizationCode, AccessToken, RefreshFamily, Interaction)
     silent = [~exists().where(model.session_id == Session.id) for model in speaking]
     return and_(Session.ended_at < now - SESSIONS, *silent)
+
+
+def _pushed_may_go(before: datetime, request_lifetime: timedelta) -> ColumnElement[bool]:
+    """Nobody waits for the answer, or nobody could be given one any more; one without its row is used up anyway."""
+    pushed = PushedAuthorizationRequest
+    nobody_waits = or_(pushed.begun_at.is_(None), pushed.completed_at.is_not(None))
+    return and_(pushed.expires_at < before, or_(nobody_waits, pushed.expires_at < before - request_lifetime))
 
 
 def _attempts_may_go(now: datetime) -> ColumnElement[bool]:

@@ -114,6 +114,13 @@ class TokenSettings(Group):
         lt=10 * MINUTES,
         description="How long a browser can come with a request that was pushed (RFC 9126 2.2), in whole seconds.",
     )
+    pushed_requests_per_minute: int = Field(
+        default=300,
+        ge=1,
+        le=100000,
+        description="Requests pushed within a minute from one address or IPv6 /64 by applications that keep no secret, "
+        "and by each application that registered itself and keeps one.",
+    )
     access_token_lifetime: Duration = Field(
         default=5 * MINUTES,
         ge=SECONDS,

@@ -27,7 +27,7 @@ from idp.factors.base import SecondFactor
 from idp.kernel.clock import Clock
 from idp.kernel.levels import PASSWORD, AcrValues
 from idp.kernel.secrets import hash_secret, is_same, random_identifier, random_token
-from idp.oidc import answered_once, authorization_response, clients
+from idp.oidc import answered_once, authorization_response, clients, pushed_requests
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.authorization_request import AuthorizationRequest, requested_levels
 from idp.oidc.authorization_response import AuthorizationResponse
@@ -221,6 +221,8 @@ class Flow:
             unit.flush()  # the event below names it
             if look.pending is not None:
                 self._record_prompt(SignInBegun, unit, look, look.pending)
+            if request.pushed_as is not None:
+                pushed_requests.begin(unit, request.pushed_as, request.client_id, look.now)
             return Begun(interaction.id, look.pending_name, binding)
 
     def begin_again(
