@@ -271,7 +271,14 @@ def _attempt_limits(settings: Settings, disables: bool) -> AttemptLimits:
 
 def _registration_rules(settings: Settings) -> RegistrationRules:
     rules = settings.registration
-    return RegistrationRules(rules.mode, rules.max_per_minute, rules.require_pkce, rules.allow_loopback, rules.logos)
+    return RegistrationRules(
+        rules.mode,
+        rules.max_per_minute,
+        rules.require_pkce,
+        rules.allow_loopback,
+        rules.logos,
+        rules.unused_lifetime,
+    )
 
 
 def _failure_limits(settings: Settings) -> FailureLimits:

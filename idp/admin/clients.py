@@ -203,6 +203,7 @@ class Clients:
             if "profile" in changed:
                 client_profile.follow(client)
             client_decisions.remember(client, changes)
+            client.unused_until = None
             check(client)
             secret = give_secret(client, self._envelope)
             if changed or unit.is_modified(client):

@@ -92,6 +92,9 @@ class Registration:
                     raise wrong_token()
             client.registration_access_token_hash = hash_secret(registration_token)
             client.created_at = client.updated_at = self._clock.now()
+            if token is None:
+                # Anybody could have asked for it; a token is somebody who vouches.
+                client.unused_until = client.created_at + self.rules.unused_lifetime
             unit.add(client)
             unit.flush()
             self._record(unit, client, "registered", client.registered_with)

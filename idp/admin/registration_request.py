@@ -8,6 +8,7 @@ Judge            rules of this deployment; the client as it would be, or everyth
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from idp.admin import client_metadata, client_profile
@@ -40,6 +41,7 @@ class Rules:
     requires_pkce: bool = True
     allows_loopback: bool = False
     keeps_logos: bool = False
+    unused_lifetime: timedelta = timedelta(days=1)
 
 
 class WrongToken(ProtocolError):

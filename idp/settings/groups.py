@@ -309,6 +309,13 @@ class RegistrationSettings(Group):
         le=10000,
         description="Registrations and changes from one address or IPv6 /64 within a minute.",
     )
+    unused_lifetime: Duration = Field(
+        default=24 * HOURS,
+        ge=10 * MINUTES,
+        le=366 * DAYS,
+        description="An application that registered itself without a token is gone when nobody signed in to it for so "
+        "long.",
+    )
     require_pkce: bool = Field(
         default=True,
         description="Whether confidential clients of the profile oidc that registered themselves must use PKCE, as all "

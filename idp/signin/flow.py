@@ -607,6 +607,8 @@ class Flow:
         if short_by == "essential":
             error = "unmet_authentication_requirements"
             return authorization_response.failure(request, self.issuer, error, "the essential acr was not reached")
+        if not clients.use(unit, look.client):
+            return authorization_response.failure(request, self.issuer, "unauthorized_client", "the client is gone")
         if (used := answered_once.use_up(unit, request, self.clock.now())) is not None:
             return authorization_response.failure(request, self.issuer, used, "this request was answered before")
         code = self._codes.issue(unit, request, session)

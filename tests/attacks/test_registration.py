@@ -1,11 +1,21 @@
 """A58, A89: clients that register themselves, and want more than an administrator, or other applications, give them."""
 
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import event, text, update
 
-from tests.oidc.registering import CALLBACK, METADATA, Registrations
+from idp.jobs.purge_expired import purge
+from idp.oidc import clients
+from idp.oidc.clients import Client
+from tests import canary
+from tests.attacks.parallel import Node, often, run
+from tests.attacks.world import World
+from tests.factories import SomeClient
+from tests.oidc.registering import CALLBACK, METADATA, Registrations, some_client
 from tests.oidc.signing import public_keys
 
 ELSEWHERE = "https://rp.example/old"
@@ -148,3 +158,184 @@ def test_client_that_registers_itself_does_not_make_itself_count_as_activity(
     answer = put(registrations, told, session_activity=activity)
     assert (answer.status_code, answer.json["error"]) == (400, "invalid_client_metadata")
     assert registrations.row(told["client_id"]).session_activity == "none"
+
+
+# Clients that nobody uses do not pile up
+
+DAY, MOMENT = timedelta(days=1), timedelta(milliseconds=1)
+
+
+def purged(world: World) -> None:
+    with world.app.app_context():
+        purge(world.services.units, world.clock, DAY)
+
+
+def number_of_clients(world: World) -> int:
+    return world.count(Client)
+
+
+def is_known(registrations: Registrations, told: dict[str, Any]) -> bool:
+    answer = registrations.send("GET", f"/register/{told['client_id']}", token=told["registration_access_token"])
+    return answer.status_code == 200
+
+
+def test_client_that_nobody_used_for_a_day_is_gone_and_soon_its_row_too(
+    world: World, registrations: Registrations
+) -> None:
+    told = registrations.registered()
+    # Somebody looks at its login page, which is no use: nobody signed in.
+    world.browser().begin(some_client(told))
+    world.clock.move(DAY - MOMENT)
+    purged(world)
+    assert is_known(registrations, told)
+    world.clock.move(MOMENT)
+    purged(world)
+    assert not is_known(registrations, told)
+    assert world.browser().authorize(some_client(told)).status == 400
+    world.clock.move(3 * DAY)
+    purged(world)
+    assert number_of_clients(world) == 0
+
+
+def test_client_that_deletes_what_nobody_used_leaves_no_row_behind_for_ever(
+    world: World, registrations: Registrations
+) -> None:
+    told = registrations.registered()
+    registrations.send("DELETE", f"/register/{told['client_id']}", token=told["registration_access_token"])
+    world.clock.move(2 * DAY + MOMENT)
+    purged(world)
+    assert number_of_clients(world) == 0
+
+
+def test_client_that_somebody_signed_in_to_an_administrator_looked_after_or_a_token_vouched_for_stays(
+    world: World, registrations: Registrations
+) -> None:
+    used, kept = registrations.registered(), registrations.registered()
+    with registrations.app.app_context():
+        _, token = registrations.services.initial_access_tokens.add("een leverancier")
+        registrations.services.clients.set(kept["client_id"], client_name="Een ander")
+    canary.knows(token)
+    vouched = registrations.registered(token)
+    anna, client = world.make.person(), some_client(used)
+    browser, asked = world.browser(), {"scope": "openid"}
+    page = browser.submit(browser.begin(client, **asked), **anna.names)
+    assert browser.submit(page, decision="allow").code
+    never = world.make.client()
+    world.clock.move(400 * DAY)
+    purged(world)
+    for told in (used, kept, vouched):
+        assert is_known(registrations, told)
+    assert number_of_clients(world) == 4 and never
+
+
+@dataclass(frozen=True)
+class FirstUse:
+    """What one process does at the moment at which the client is gone if nobody used it."""
+
+    client: SomeClient | None
+    cookies: dict[str, str]
+
+
+def use_or_purge(node: Node, given: FirstUse) -> list[str]:
+    if given.client is None:
+        return node.at_once([lambda: purged(node.world) or "purged"])
+    browser = node.world.browser()
+    browser.cookies.update(given.cookies)
+    client = given.client
+    return node.at_once([lambda: "code" if "code" in browser.authorize(client, scope="openid").answer else "none"])
+
+
+@pytest.mark.parametrize("_round", range(often(100, 3)))
+def test_first_use_and_the_end_of_an_unused_client_are_decided_by_the_database(
+    world: World, registrations: Registrations, database_url: str, _round: int
+) -> None:
+    told = registrations.registered()
+    # Of a client that nobody is asked about, and that is still nobody's.
+    with world.app.app_context(), world.services.units.writing() as unit:
+        unit.execute(update(Client).values(first_party=True))
+    browser, _ = world.sign_in(world.make.client("ander"), world.make.person())
+    world.clock.move(timedelta(minutes=10))
+    with world.app.app_context(), world.services.units.writing() as unit:
+        unit.execute(update(Client).where(Client.unused_until.is_not(None)).values(unused_until=world.clock.now()))
+    given = [FirstUse(some_client(told), dict(browser.cookies)), FirstUse(None, {})]
+    settings = {"registration": {"mode": "open"}}
+    (used,), _ = run(use_or_purge, given, database_url, world.clock.now(), settings=settings)
+    row = registrations.row(told["client_id"])
+    assert (used == "code") == (row.deleted_at is None)
+    assert (used == "code") == (row.unused_until is None)
+
+
+def register_all(node: Node, number: int) -> list[int]:
+    registrations = Registrations(node.world.app)
+    return node.at_once([lambda: registrations.post().status_code] * number)
+
+
+def test_budget_for_registrations_holds_across_processes(world: World, database_url: str) -> None:
+    settings = {"registration": {"mode": "open", "max_per_minute": 4}}
+    both = run(register_all, [4, 4], database_url, world.clock.now(), settings=settings)
+    assert sorted(both[0] + both[1]) == [201] * 4 + [429] * 4
+    assert number_of_clients(world) == 4
+
+
+# Many clients do not slow down the requests of others
+
+
+def many_browser_clients(world: World, number: int) -> None:
+    with world.app.app_context(), world.services.units.writing() as unit:
+        now = world.clock.now()
+        unit.add_all(
+            Client(
+                client_id=f"c{each}",
+                client_name="c",
+                token_endpoint_auth_method="none",
+                application_type="browser",
+                redirect_uris=[f"https://a{each}.example/callback", f"https://b{each}.example:8443/callback"],
+                post_logout_redirect_uris=[],
+                grant_types=["authorization_code"],
+                response_types=["code"],
+                scope="openid",
+                session_activity="none",
+                created_at=now,
+                updated_at=now,
+            )
+            for each in range(number)
+        )
+
+
+def test_origin_of_a_script_is_looked_up_by_an_index_however_many_clients_there_are(world: World) -> None:
+    many_browser_clients(world, 2000)
+    asked: list[tuple[str, Any]] = []
+    with world.app.app_context(), world.services.units.writing() as unit:
+        unit.execute(text("ANALYZE"))
+        engine = unit.get_bind()
+        listen = (engine, "before_cursor_execute", lambda _c, _cur, sql, values, *_: asked.append((sql, values)))
+        event.listen(*listen)
+        try:
+            assert clients.is_origin_of_a_browser_application(unit, "https://b1999.example:8443")
+        finally:
+            event.remove(*listen)
+        ((sql, values),) = asked
+        explain = "EXPLAIN QUERY PLAN " if engine.dialect.name == "sqlite" else "EXPLAIN "
+        plan = str(unit.connection().exec_driver_sql(explain + sql, values).all())
+    assert "Seq Scan" not in plan and "SCAN" not in plan and "client_origins" in plan, plan
+
+
+def test_origins_follow_what_is_registered(world: World, registrations: Registrations) -> None:
+    def is_one(asked: str) -> bool:
+        with world.app.app_context():
+            return world.services.provider.is_origin_of_a_browser_application(asked)
+
+    told = registrations.registered(token_endpoint_auth_method="none")
+    assert is_one("https://rp.example")
+    put(registrations, told, redirect_uris=["https://other.example/callback"])
+    assert (is_one("https://rp.example"), is_one("https://other.example")) == (False, True)
+    put(registrations, told, token_endpoint_auth_method="client_secret_basic")
+    assert not is_one("https://rp.example")
+    again = registrations.registered(token_endpoint_auth_method="none", redirect_uris=["https://spa.example/callback"])
+    assert is_one("https://spa.example")
+    registrations.send("DELETE", f"/register/{again['client_id']}", token=again["registration_access_token"])
+    assert not is_one("https://spa.example")
+    registrations.registered(token_endpoint_auth_method="none")
+    world.clock.move(DAY)
+    purged(world)
+    assert not is_one("https://rp.example")
