@@ -26,6 +26,7 @@ from idp.attempts.budget import Limits as AttemptLimits
 from idp.attempts.counts import Counts
 from idp.audit.trail import Trail
 from idp.egress.guarded import TIMEOUT_IN_A_REQUEST, GuardedClient
+from idp.egress.places import Places
 from idp.factors.email_code import Limits as MailCodeLimits
 from idp.factors.registry import Tools, highest_level, second_factors
 from idp.kernel.clock import Clock, SystemClock
@@ -122,7 +123,8 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     post = Post(envelope, clock)
     egress = GuardedClient(settings.egress.allow_loopback)
     asking = GuardedClient(settings.egress.allow_loopback, TIMEOUT_IN_A_REQUEST)
-    keys, client_keys = Keys(units, envelope, clock), ClientKeys(asking)
+    places = Places(settings.server.threads)
+    keys, client_keys = Keys(units, envelope, clock), ClientKeys(asking, places)
     assertions = ClientAssertions(units, clock, envelope, client_keys, settings.issuer)
     figures = Figures()
     oldest_key = [settings.secret_key, *settings.previous_secret_keys][-1].get_secret_value()
@@ -139,7 +141,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     provider = Provider(units, trail, assertions, codes, refresh_tokens, token_issuer, sessions, proofs)
     access_tokens = AccessTokens(units, clock, keys, settings.issuer)
     protected_resources = ProtectedResources(units, access_tokens, proofs)
-    request_objects = RequestObjects(clock, client_keys, asking, settings.issuer)
+    request_objects = RequestObjects(clock, client_keys, asking, places, settings.issuer)
     request_intake = RequestIntake(
         units, clock, request_objects, lambda hint: keys.verified_id_token(hint, settings.issuer)
     )
@@ -242,6 +244,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
             envelope,
             Counts(derived_keys, clock, "registrations", MINUTE),
             asking,
+            places,
             settings.issuer,
             _registration_rules(settings),
             discovery.metadata(settings.issuer, highest_level()),

@@ -26,7 +26,8 @@ from idp.admin.registration_request import NOBODY, Judge, Rules, token_in, wrong
 from idp.attempts.counts import Counts, source_of
 from idp.audit.events import ClientRegistration
 from idp.audit.trail import Trail, request_origin
-from idp.egress.guarded import CallFailed, GuardedClient
+from idp.egress.guarded import TIMEOUT_IN_A_REQUEST, CallFailed, GuardedClient
+from idp.egress.places import Places
 from idp.kernel.clock import Clock, whole_seconds
 from idp.kernel.envelope import Envelope
 from idp.kernel.errors import ProtocolError, Refused, Throttled
@@ -58,13 +59,14 @@ class Registration:
         envelope: Envelope,
         counts: Counts,
         egress: GuardedClient,
+        places: Places,
         issuer: str,
         rules: Rules,
         supported: Mapping[str, Any],
     ) -> None:
         """`supported`: what the provider says about itself. Nothing else can be registered."""
         self._units, self._clock, self._trail, self._envelope = units, clock, trail, envelope
-        self._counts, self._egress, self._issuer = counts, egress, issuer
+        self._counts, self._egress, self._places, self._issuer = counts, egress, places, issuer
         self.rules, self._judge = rules, Judge(rules, supported)
 
     @property
@@ -172,11 +174,17 @@ class Registration:
     def _look_up(self, client: Client, redirect_uris: Sequence[str], new_logo: bool) -> None:
         """What stands at addresses of others. Raises ProtocolError, Throttled."""
         self._pay()
-        if client.sector_identifier_uri is not None:
-            self._check_sector_document(client.sector_identifier_uri, redirect_uris)
         client.logo = None
-        if new_logo and client.logo_uri is not None and self.rules.keeps_logos:
-            client.logo = self._picture(client.logo_uri)
+        logo_uri = client.logo_uri if new_logo and self.rules.keeps_logos else None
+        if client.sector_identifier_uri is None and logo_uri is None:
+            return
+        with self._places.one(for_stranger=True) as has_place:
+            if not has_place:
+                raise Throttled(TIMEOUT_IN_A_REQUEST)
+            if client.sector_identifier_uri is not None:
+                self._check_sector_document(client.sector_identifier_uri, redirect_uris)
+            if logo_uri is not None:
+                client.logo = self._picture(logo_uri)
 
     def _pay(self) -> None:
         """One more registration of whoever this is, in this minute. Raises Throttled."""

@@ -289,7 +289,12 @@ class ServerSettings(Group):
     )
     port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
     workers: int = Field(default=2, ge=1, le=128, description="Processes.")
-    threads: int = Field(default=1, ge=1, le=64, description="Threads that run Python, per process.")
+    threads: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Threads that run Python, per process; 3 at least where applications may register themselves.",
+    )
     worker_embedded: bool = Field(
         default=True,
         description="Whether `idp serve` also does the work of `idp worker`: mail, notices to clients, idle sessions.",
