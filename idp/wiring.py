@@ -46,6 +46,7 @@ from idp.oidc.keys import Keys
 from idp.oidc.protected_resource import ProtectedResources
 from idp.oidc.provider import Provider
 from idp.oidc.pushed_authorization import PushedAuthorization
+from idp.oidc.recorded_refusals import RecordedRefusals
 from idp.oidc.refresh_token import RefreshTokens
 from idp.oidc.request_intake import RequestIntake
 from idp.oidc.request_object import RequestObjects
@@ -73,6 +74,7 @@ class Services:
     clock: Clock
     units: UnitsOfWork
     trail: Trail
+    refusals: RecordedRefusals
     derived_keys: DerivedKeys
     envelope: Envelope
     post: Post
@@ -125,6 +127,9 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     asking = GuardedClient(settings.egress.allow_loopback, TIMEOUT_IN_A_REQUEST)
     places = Places(settings.server.threads)
     keys, client_keys = Keys(units, envelope, clock), ClientKeys(asking, places)
+    refusals = RecordedRefusals(
+        units, trail, Counts(derived_keys, clock, "recorded_refusals"), settings.audit.refusals_per_hour
+    )
     assertions = ClientAssertions(units, clock, envelope, client_keys, settings.issuer)
     figures = Figures()
     oldest_key = [settings.secret_key, *settings.previous_secret_keys][-1].get_secret_value()
@@ -138,7 +143,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     )
     token_issuer = TokenIssuer(clock, keys, sessions, refresh_tokens, subjects, settings.issuer, lifetimes)
     proofs = Proofs(clock, derived_keys, settings.issuer, settings.tokens.dpop_nonce == "on")
-    provider = Provider(units, trail, assertions, codes, refresh_tokens, token_issuer, sessions, proofs)
+    provider = Provider(units, trail, refusals, assertions, codes, refresh_tokens, token_issuer, sessions, proofs)
     access_tokens = AccessTokens(units, clock, keys, settings.issuer)
     protected_resources = ProtectedResources(units, access_tokens, proofs)
     request_objects = RequestObjects(clock, client_keys, asking, places, settings.issuer)
@@ -174,6 +179,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         clock=clock,
         units=units,
         trail=trail,
+        refusals=refusals,
         derived_keys=derived_keys,
         envelope=envelope,
         post=post,
@@ -190,7 +196,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         pushed_authorization=PushedAuthorization(
             units,
             clock,
-            trail,
+            refusals,
             assertions,
             request_intake,
             proofs,
@@ -199,10 +205,10 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
             settings.tokens.pushed_requests_per_minute,
         ),
         introspection=Introspection(
-            units, clock, trail, assertions, access_tokens, refresh_tokens, keys, subjects, settings.issuer
+            units, clock, refusals, assertions, access_tokens, refresh_tokens, keys, subjects, settings.issuer
         ),
-        revocation=Revocation(units, trail, assertions, access_tokens, refresh_tokens),
-        session_activity=SessionActivity(units, clock, trail, assertions, sessions, protected_resources),
+        revocation=Revocation(units, trail, refusals, assertions, access_tokens, refresh_tokens),
+        session_activity=SessionActivity(units, clock, refusals, assertions, sessions, protected_resources),
         userinfo=Userinfo(protected_resources, subjects, keys, settings.issuer),
         flow=flow,
         answers=answers,

@@ -11,7 +11,7 @@ from datetime import timedelta
 from authlib.oauth2 import OAuth2Error
 
 from idp.attempts.counts import Counts, source_of
-from idp.audit.trail import Trail, request_origin
+from idp.audit.trail import request_origin
 from idp.kernel.clock import Clock
 from idp.kernel.errors import ProtocolError, Throttled
 from idp.oidc import pushed_requests
@@ -22,6 +22,7 @@ from idp.oidc.clients import Client
 from idp.oidc.discovery import PATHS
 from idp.oidc.dpop import InvalidDpopProof, Proof, Proofs
 from idp.oidc.errors import plain_description
+from idp.oidc.recorded_refusals import RecordedRefusals
 from idp.oidc.request_checks import NAMES
 from idp.oidc.request_intake import RequestIntake
 from idp.store.units import UnitsOfWork
@@ -37,7 +38,7 @@ class PushedAuthorization:
         self,
         units: UnitsOfWork,
         clock: Clock,
-        trail: Trail,
+        refusals: RecordedRefusals,
         assertions: ClientAssertions,
         intake: RequestIntake,
         proofs: Proofs,
@@ -48,17 +49,16 @@ class PushedAuthorization:
         """`per_minute`: how many are taken of those that nobody answers for."""
         self._units, self._clock, self._intake, self._proofs = units, clock, intake, proofs
         self._counts, self._lifetime, self._per_minute = counts, lifetime, per_minute
-        self._endpoint = ClientEndpoint("par", units, trail, assertions, KNOWN_PARAMETERS)
+        self._endpoint = ClientEndpoint("par", units, refusals, assertions, KNOWN_PARAMETERS)
 
     def respond(self, request: ClientRequest) -> ClientResponse:
         """201 with a `request_uri` that this client can send browsers with; errors as at the token endpoint, 429 for
         too many (2.3).
         """
-        authenticated = None
+        client = None
         try:
             read = self._endpoint.read(request)
             client = self._endpoint.authenticate(self._endpoint.oauth2_request(request, read))
-            authenticated = None if client.is_public else client.client_id
             self._pay(client)
             accepted = self._intake.from_server(read, client)
             proof = None
@@ -69,10 +69,10 @@ class PushedAuthorization:
         except Throttled as throttled:
             return _turned_away(throttled)
         except OAuth2Error as error:
-            return self._endpoint.refused(error, authenticated)
+            return self._endpoint.refused(error, client)
         except ProtocolError as error:
             refused = OAuth2Error(plain_description(error.description), error=error.error, status_code=400)
-            return self._endpoint.refused(refused, authenticated)
+            return self._endpoint.refused(refused, client)
         return ClientResponse(201, kept)
 
     def _pay(self, client: Client) -> None:

@@ -345,6 +345,18 @@ class EgressSettings(Group):
     )
 
 
+class AuditSettings(Group):
+    """What stands in the audit trail."""
+
+    refusals_per_hour: int = Field(
+        default=200,
+        ge=1,
+        le=1000000,
+        description="Refused requests that anybody can send, of one address or IPv6 /64 within an hour, that stand in "
+        "the audit trail; more of them are in the log only.",
+    )
+
+
 class MetricsSettings(Group):
     """Figures for Prometheus, on a port of their own: they are for who runs idp, and nobody else should reach them."""
 

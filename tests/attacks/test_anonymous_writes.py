@@ -1,4 +1,6 @@
-"""What anybody can send writes no more than a little: pushed requests of clients that prove nothing."""
+"""What anybody can send writes no more than a little: requests that are pushed by clients that prove nothing, and those
+that are refused.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -7,6 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from idp.attempts.models import EventCount
+from idp.audit.trail import AuditEvent
 from idp.jobs.purge_expired import purge
 from idp.oidc.models import PushedAuthorizationRequest
 from idp.store.base import metadata as tables
@@ -16,7 +19,11 @@ from tests.attacks.world import Browser, Page, World, basic, parameters
 from tests.factories import SomeClient
 
 LIMIT = 3
-SETTINGS: dict[str, Any] = {"trusted_proxies": ["127.0.0.1/32"], "tokens": {"pushed_requests_per_minute": LIMIT}}
+SETTINGS: dict[str, Any] = {
+    "trusted_proxies": ["127.0.0.1/32"],
+    "tokens": {"pushed_requests_per_minute": LIMIT},
+    "audit": {"refusals_per_hour": 3},
+}
 PUBLIC: dict[str, Any] = {"token_endpoint_auth_method": "none", "application_type": "native"}
 LIFETIME = timedelta(seconds=90)
 MOMENT = timedelta(milliseconds=1)
@@ -135,3 +142,60 @@ def test_request_that_an_attempt_waits_for_stays_as_long_as_that_can_be_answered
     assert purged(world) == 1
     world.clock.move(MOMENT)
     assert purged(world) == 0
+
+
+# What is refused stands in the trail, but not as often as anybody likes
+
+REFUSED_BY_HOUR = 3
+
+
+def refuse_all(world: World, address: str = "192.0.2.1") -> list[int]:
+    """Everything that is refused whoever sends it, twice as often as it is recorded."""
+    client, public = SomeClient("atosi", None, "https://app.example/callback"), "open"
+    answers: list[int] = []
+    for _ in range(2 * REFUSED_BY_HOUR):
+        browser = at(world, address)
+        answers += [
+            browser.authorize(client, response_type="token").status,
+            browser.authorize(client, redirect_uri="https://evil.example/").status,
+            browser.post("/token", {"grant_type": "authorization_code", "code": "x", "client_id": "nobody"}).status,
+            browser.post("/token", {"grant_type": "authorization_code", "code": "x", "client_id": public}).status,
+            browser.post("/token", {"grant_type": "refresh_token", "refresh_token": "x", "client_id": public}).status,
+            browser.post("/token", {"grant_type": "x"}).status,
+            browser.post("/end_session/confirm", {"decision": "yes"}).status,
+            browser.post(f"/s/{'a' * 22}/identify", {"username": "x"}).status,
+        ]
+    return answers
+
+
+def test_refused_requests_of_anybody_write_a_few_rows_an_hour_and_no_more(world: World) -> None:
+    world.make.client()
+    world.make.client("open", **PUBLIC)
+    before = world.count(AuditEvent)
+    assert set(refuse_all(world)) == {303, 400, 401, 403}
+    assert world.count(AuditEvent) == before + REFUSED_BY_HOUR
+    kept = rows(world)
+    refuse_all(world)
+    assert rows(world) == kept, "a refused request writes no row"
+    refuse_all(world, "192.0.2.2")
+    assert world.count(AuditEvent) == before + 2 * REFUSED_BY_HOUR
+    world.clock.move(timedelta(hours=1))
+    refuse_all(world)
+    assert world.count(AuditEvent) == before + 3 * REFUSED_BY_HOUR
+
+
+def test_what_a_client_that_proved_itself_is_refused_always_stands_in_the_trail(world: World) -> None:
+    client, before = world.make.client(), world.count(AuditEvent)
+    for _ in range(2 * REFUSED_BY_HOUR):
+        assert world.redeem(client, "x").status == 400
+    assert world.count(AuditEvent) == before + 2 * REFUSED_BY_HOUR
+
+
+def test_what_a_client_that_gave_itself_a_secret_is_refused_stands_there_a_few_times_an_hour(world: World) -> None:
+    client, before = world.make.client(registration_access_token_hash=b"h" * 32), world.count(AuditEvent)
+    for number in range(2 * REFUSED_BY_HOUR):
+        browser, secret = at(world, f"192.0.2.{number}"), basic(client.client_id, client.secret or "")
+        form = {"grant_type": "authorization_code", "code": "x"}
+        assert browser.post("/token", form, Authorization=secret).status == 400
+        assert browser.post("/par", parameters(client, scope="x"), Authorization=secret).status in (400, 429)
+    assert world.count(AuditEvent) == before + REFUSED_BY_HOUR
