@@ -195,7 +195,7 @@ class Clients:
         Raises Refused, and all that is wrong at once.
         """
         with self._units.writing() as unit:
-            client = _found(unit, client_id)
+            client = _found(unit, client_id, lock=True)
             changed = [name for name, value in changes.items() if getattr(client, name) != _kept(value)]
             for name in changed:
                 setattr(client, name, _kept(changes[name]))  # type: ignore[literal-required]
@@ -217,7 +217,7 @@ class Clients:
         it can never choose stays. Raises Refused.
         """
         with self._units.writing() as unit:
-            client = _found(unit, client_id)
+            client = _found(unit, client_id, lock=True)
             if not client.registered_itself:
                 raise Refused("client.registered_by_administrator", f"{client_id!r} did not register itself")
             if client.decided:
@@ -262,9 +262,12 @@ class Clients:
             raise taken from error
 
 
-def _found(unit: Unit, client_id: str) -> Client:
+def _found(unit: Unit, client_id: str, lock: bool = False) -> Client:
     client = registered.find(unit, client_id)
-    if client is None:
+    if client is not None and lock:
+        # A client that replaces or ends its registration at the same moment is waited for, and what it wrote is seen.
+        unit.refresh(client, with_for_update={"key_share": True})
+    if client is None or client.deleted_at is not None:
         raise Refused("client.unknown", f"there is no client {client_id!r}")
     return client
 
