@@ -8,7 +8,7 @@
     sessions.py        SessionAdministration: list, show with its receipts, end one or all of an account
     offline_access.py  OfflineAccess: list, end
     extensions.py      when somebody may be given a later last day for postponing
-    clients.py         Clients: register, set, list, show
+    clients.py         Clients: register, set, leave to itself, delete, list, show
     client_credentials.py what a client authenticates with: the secret it gets, its keys
     client_profile.py     what the profile fapi2 demands of a registration
     registration.py    Registration: clients register themselves, and read, replace and end what they registered

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.models import Account
-from idp.admin import activity_signals, client_decisions, client_profile
+from idp.admin import activity_signals, client_decisions, client_end, client_profile
 from idp.admin.client_credentials import check_credentials, give_secret
 from idp.admin.refusals import Reasons
 from idp.audit.events import ClientChanged
@@ -82,7 +82,7 @@ class Changes(TypedDict, total=False):
 
 
 class Clients:
-    """Registers and changes clients."""
+    """Registers, changes and ends clients."""
 
     def __init__(self, units: UnitsOfWork, clock: Clock, trail: Trail, envelope: Envelope) -> None:
         self._units, self._clock, self._trail, self._envelope = units, clock, trail, envelope
@@ -211,6 +211,17 @@ class Clients:
                 event = ClientChanged(change="set " + ", ".join(changed or changes), client_id=client_id)
                 self._trail.record(unit, event)
         return client, secret
+
+    def delete(self, client_id: str) -> Client:
+        """The client is gone, with everything that it could use; sessions go on, and its identifier is never given to
+        another one (decision 0029). Raises Refused.
+        """
+        with self._units.writing() as unit:
+            client = _found(unit, client_id, lock=True)
+            client_end.end(unit, client, self._clock.now())
+            unit.flush()
+            self._trail.record(unit, ClientChanged(change="deleted", client_id=client_id))
+        return client
 
     def leave(self, client_id: str) -> Client:
         """What administrators decided about a client that registered itself holds until the client replaces it; what

@@ -107,3 +107,19 @@ def test_what_was_decided_about_an_application_that_registered_itself_is_shown_u
     assert (left["decided"], left["scope"]) == ([], "openid")
     installation.done(*ADD)
     assert "did not register itself" in installation.refused("client", "leave", "atosi")
+
+
+def test_application_is_deleted_by_whoever_says_yes_and_by_nobody_else(
+    installation: Installation,  # noqa: F811
+) -> None:
+    installation.done(*ADD)
+    for given in ("", "n\n"):
+        refused = installation.run("client", "delete", "atosi", given=given)
+        assert refused.exit_code == 1 and "Atosi" in refused.output
+    assert installation.done("client", "show", "atosi")["client_name"] == "Atosi"
+    assert installation.run("client", "delete", "atosi", given="y\n").exit_code == 0
+    assert installation.done("client", "list") == []
+    assert "no client" in installation.refused("client", "delete", "atosi", "--yes")
+    installation.done("client", "add", "Rooster", "--redirect-uri", CALLBACK, "--id", "rooster")
+    deleted = installation.done("client", "delete", "rooster", "--yes")
+    assert deleted["client_id"] == "rooster" and deleted["deleted_at"] and installation.done("client", "list") == []
