@@ -16,6 +16,7 @@ from tests.client_assertions import in_body
 from tests.conftest import START, dispose, make_settings
 from tests.factories import Factories
 from tests.oidc.journeys import Answer, Provider, basic, body, form_encoded
+from tests.oidc.test_cors import FOR_BROWSERS, WELL_KNOWN
 from tests.web.reading import Page
 
 LIES = {
@@ -93,6 +94,22 @@ def test_oauth_metadata_stand_between_host_and_path_and_say_the_same(below: Prov
     assert body(root.post(address, base_url=below.origin), 405) == {"error": "invalid_request"}
     for wrong in ("/.well-known/oauth-authorization-server", f"{below.path}/.well-known/oauth-authorization-server"):
         assert root.get(wrong, base_url=below.origin).status_code == 404
+
+
+def test_scripts_of_other_origins_may_call_the_same_endpoints_below_the_path(below: Provider) -> None:
+    ours, client = "https://spa.example", below.app.test_client(use_cookies=False)
+    below.public_client(redirect_uris=[f"{ours}/callback"])
+
+    def allowed(path: str, method: str = "POST") -> str | None:
+        answer = client.open(path, method=method, base_url=below.origin, headers={"Origin": ours})
+        return answer.headers.get("Access-Control-Allow-Origin")
+
+    assert {allowed(below.path + path) for path in FOR_BROWSERS} == {ours}
+    own, oauth = below.path + WELL_KNOWN[0], WELL_KNOWN[1] + below.path
+    assert {allowed(path, "GET") for path in (own, oauth, f"{below.path}/jwks")} == {"*"}
+    assert {allowed(below.path + path, method) for path in ("/authorize", "/par") for method in ("GET", "POST")} == {
+        None
+    }
 
 
 def test_whole_journey_stays_below_the_path(below: Provider) -> None:
