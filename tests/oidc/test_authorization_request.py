@@ -1,14 +1,18 @@
 """The authorization request: what is accepted, and which errors are shown and which sent (RFC 6749 4.1.2.1)."""
 
+import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from idp.accounts.models import Account
 from idp.oidc.models import AuthorizationCode
+from tests.factories import Somebody
 from tests.oidc.journeys import (
     VERIFIER,
     Answer,
@@ -97,6 +101,11 @@ def test_redirect_uri_of_another_client_is_shown(provider: Provider, browser: Br
 def test_missing_redirect_uri_is_shown_also_when_only_one_is_registered(party: RelyingParty, browser: Browser) -> None:
     # RFC 6749 3.1.2.3 would allow it, OIDC Core 3.1.2.1 requires the parameter.
     assert _is_a_page(browser.authorize(party, redirect_uri=None, state="s"))
+
+
+def test_missing_redirect_uri_is_shown_when_several_are_registered(provider: Provider, browser: Browser) -> None:
+    party = provider.client(redirect_uris=["https://app.example/one", "https://app.example/two"])
+    assert _is_a_page(browser.authorize(party, redirect_uri=None))
 
 
 def test_everything_wrong_at_once_is_shown(party: RelyingParty, browser: Browser) -> None:
@@ -210,6 +219,13 @@ def test_wrong_parameter_is_an_error_at_the_client(
     party: RelyingParty, browser: Browser, changes: Mapping[str, Parameter], error: str
 ) -> None:
     assert _error(browser.authorize(party, **changes), party) == error
+    assert _error(browser.authorize(party, **{"prompt": "none", **changes}), party) == error, "nor is a page shown"
+
+
+def test_missing_response_type_is_told_in_the_query(party: RelyingParty, browser: Browser) -> None:
+    answer = Answer.read(browser.authorize(party, response_type=None))
+    assert answer.query["error"] == "invalid_request"
+    assert not answer.fragment and not answer.form
 
 
 def test_response_type_that_the_client_is_not_registered_for_is_unauthorized_client(
@@ -292,6 +308,26 @@ def test_right_unknown_or_empty_parameter_leads_to_sign_in(
     assert browser.get(begun.headers["Location"]).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"login_hint": "buffy@sunnydale.example"},
+        {"ui_locales": "se"},
+        {"claims_locales": "se"},
+        {"display": "page"},
+        {"display": "popup"},
+        {"acr_values": "1 2"},
+        {"extra": "foobar"},
+    ],
+    ids=str,
+)
+def test_parameter_that_may_be_ignored_leads_to_tokens(
+    provider: Provider, party: RelyingParty, browser: Browser, changes: Mapping[str, Parameter]
+) -> None:
+    code = browser.sign_in(party, provider.somebody(), **changes).values["code"]
+    assert body(party.redeem(code))["id_token"]
+
+
 def test_parameter_order_does_not_matter(party: RelyingParty, browser: Browser) -> None:
     pairs = list(party.request().items())
     for seed in range(5):
@@ -330,6 +366,23 @@ def test_random_state_of_every_length_comes_back_unchanged(party: RelyingParty, 
     for length in (1, 2, 43, 128, 512, 1000, 1024, 2048):
         state = "".join(chr(draw.randrange(0x20, 0x7F)) for _ in range(length))
         assert browser.silent(party, state=state).values["state"] == state
+
+
+def _odd(length: int) -> str:
+    draw = random.Random(length)
+    return "".join(chr(draw.randrange(0x20, 0x7F)) for _ in range(length))
+
+
+@pytest.mark.parametrize("mode", ["query", "fragment", "form_post"])
+@pytest.mark.parametrize("state", [None, _odd(128), _odd(1000)], ids=["none", "128", "1000"])
+def test_state_comes_back_with_the_code_as_it_went(
+    provider: Provider, party: RelyingParty, browser: Browser, mode: str, state: str | None
+) -> None:
+    asked = browser.sign_in(party, provider.somebody(), state=state, response_mode=mode)
+    silent = browser.silent(party, state=state, response_mode=mode)
+    for answer in (asked, silent):
+        assert "code" in answer.values
+        assert answer.values.get("state") == state
 
 
 @pytest.mark.parametrize("state", [None, ""])
@@ -522,6 +575,92 @@ def test_silent_request_never_shows_a_page_of_ours(provider: Provider, browser: 
     assert browser.silent(party).values["error"] == "login_required"
     browser.deny(party, provider.somebody())
     assert browser.silent(party).values["error"] == "consent_required"
+
+
+Silent = Callable[[Provider, Browser], tuple[RelyingParty, dict[str, Parameter]]]
+
+
+def _signed_in(provider: Provider, browser: Browser, **values: Any) -> tuple[RelyingParty, Somebody]:
+    """A client, in whose browser somebody is signed in to another one."""
+    who = provider.somebody()
+    browser.sign_in(provider.client(), who)
+    return provider.client(**values), who
+
+
+def _session_is_over(provider: Provider, browser: Browser) -> tuple[RelyingParty, dict[str, Parameter]]:
+    party, _ = _signed_in(provider, browser)
+    provider.clock.move(timedelta(minutes=30))
+    return party, {}
+
+
+def _password_is_too_old(provider: Provider, browser: Browser) -> tuple[RelyingParty, dict[str, Parameter]]:
+    party, _ = _signed_in(provider, browser)
+    provider.clock.move(timedelta(seconds=2))
+    return party, {"max_age": "1"}
+
+
+def _somebody_else_is_meant(provider: Provider, browser: Browser) -> tuple[RelyingParty, dict[str, Parameter]]:
+    party, _ = _signed_in(provider, browser)
+    return party, {"id_token_hint": party.signed_in(provider.somebody())["id_token"]}
+
+
+def _somebody_else_is_named(provider: Provider, browser: Browser) -> tuple[RelyingParty, dict[str, Parameter]]:
+    party, _ = _signed_in(provider, browser)
+    return party, {"claims": json.dumps({"id_token": {"sub": {"value": provider.somebody().sub}}})}
+
+
+def _factor_has_to_be_enrolled(provider: Provider, browser: Browser) -> tuple[RelyingParty, dict[str, Parameter]]:
+    party, who = _signed_in(provider, browser)
+    with provider.writing() as unit:
+        unit.get_one(Account, who.id).organization.second_factor_required_from = provider.clock.now().date()
+    return party, {}
+
+
+def _scope_is_wider_than_consent(provider: Provider, browser: Browser) -> tuple[RelyingParty, dict[str, Parameter]]:
+    party, who = provider.client(first_party=False), provider.somebody()
+    browser.sign_in(party, who, scope="openid")
+    return party, {"scope": "openid email"}
+
+
+SILENT: dict[str, tuple[Silent, str]] = {
+    "nobody is signed in": (lambda provider, _: (provider.client(), {}), "login_required"),
+    "the session is over": (_session_is_over, "login_required"),
+    "the password is too old": (_password_is_too_old, "login_required"),
+    "the hint means somebody else": (_somebody_else_is_meant, "login_required"),
+    "the claim names somebody else": (_somebody_else_is_named, "login_required"),
+    "a factor has to be enrolled": (_factor_has_to_be_enrolled, "interaction_required"),
+    "the level is not reached": (
+        lambda provider, browser: (
+            _signed_in(provider, browser)[0],
+            {"acr_values": f"{provider.issuer}/acr/3"},
+        ),
+        "interaction_required",
+    ),
+    "the client wants a higher level": (
+        lambda provider, browser: (_signed_in(provider, browser, minimum_acr=3)[0], {}),
+        "interaction_required",
+    ),
+    "consent was never given": (
+        lambda provider, browser: (_signed_in(provider, browser, first_party=False)[0], {}),
+        "consent_required",
+    ),
+    "consent was given to less": (_scope_is_wider_than_consent, "consent_required"),
+}
+
+
+@pytest.mark.parametrize("mode", ["query", "fragment", "form_post"])
+@pytest.mark.parametrize("case", SILENT)
+def test_silent_request_that_cannot_be_granted_is_an_error_at_the_client_and_no_page(
+    provider: Provider, browser: Browser, case: str, mode: str
+) -> None:
+    make, expected = SILENT[case]
+    party, changes = make(provider, browser)
+    response = browser.authorize(party, prompt="none", response_mode=mode, **changes)
+    assert _error(response, party) == expected
+    assert {name: bool(getattr(Answer.read(response), name)) for name in ("query", "fragment", "form")} == {
+        name: mode.startswith(name) for name in ("query", "fragment", "form")
+    }
+    assert response.status_code == (200 if mode == "form_post" else 303)
 
 
 def test_consent_once_given_answers_later_silent_requests(provider: Provider) -> None:

@@ -69,6 +69,27 @@ def test_registered_query_is_kept(provider: Provider, browser: Browser, mode: st
 
 
 @EVERY_MODE
+def test_registered_query_is_kept_in_success_and_denial_after_pages_too(
+    provider: Provider, browser: Browser, mode: str
+) -> None:
+    uri = "https://app.example/cb?dummy1=lorem&dummy2=ipsum"
+    party, who = provider.client(redirect_uris=[uri], first_party=False), provider.somebody()
+    answers = [
+        browser.deny(party, who, response_mode=mode),
+        browser.sign_in(party, who, response_mode=mode),
+        browser.silent(party, response_mode=mode),
+    ]
+    dummies = {"dummy1": "lorem", "dummy2": "ipsum"}
+    for answer, sent in zip(answers, ("error", "code", "code"), strict=True):
+        assert sent in answer.values
+        if mode == "form_post":
+            assert answer.address == uri and not answer.query
+        else:
+            assert dummies.items() <= answer.query.items()
+            assert (sent in answer.query) == (mode == "query")
+
+
+@EVERY_MODE
 def test_issuer_is_in_every_response(provider: Provider, party: RelyingParty, browser: Browser, mode: str) -> None:
     silent = browser.silent(party, response_mode=mode)
     signed_in = browser.sign_in(party, provider.somebody(), response_mode=mode)
