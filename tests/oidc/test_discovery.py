@@ -67,6 +67,19 @@ def test_document_has_what_discovery_requires(provider: Provider, metadata: dict
             assert not urlsplit(value).query and not urlsplit(value).fragment
 
 
+def test_members_are_known_and_of_their_types(provider: Provider, metadata: dict[str, Any]) -> None:
+    # Discovery 3, RFC 8414 2; our own are named by the session they are about.
+    for name, value in metadata.items():
+        if name.endswith(("_endpoint", "_uri", "issuer", "service_documentation")):
+            assert isinstance(value, str) and urlsplit(value).scheme == "https", name
+        elif name.endswith(("_parameter_supported", "logout_supported", "session_supported")) or value in (True, False):
+            assert isinstance(value, bool), name
+        else:
+            assert name.endswith("_supported") and isinstance(value, list), name
+            assert value and all(isinstance(each, str) and each for each in value), name
+            assert len(value) == len(set(value)), name
+
+
 @pytest.mark.parametrize("name", discovery.PATHS)
 def test_every_endpoint_is_where_it_says(provider: Provider, metadata: dict[str, Any], name: str) -> None:
     path = metadata[name].removeprefix(provider.issuer)

@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 from idp.audit.trail import AuditEvent
 from idp.oidc.models import AuthorizationCode, PushedAuthorizationRequest
 from idp.signin.interaction import Interaction
+from tests.client_assertions import in_body
 from tests.oidc.journeys import (
     VERIFIER,
     Answer,
@@ -85,12 +86,39 @@ def test_only_post_is_taken(provider: Provider, method: str) -> None:
     assert "POST" in response.headers["Allow"]
 
 
-@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "none"])
+@pytest.mark.parametrize(
+    "method", ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"]
+)
 def test_client_authenticates_as_at_the_token_endpoint(provider: Provider, method: str) -> None:
     # 72, RFC 9126 2: public clients may push, too.
     party = provider.client(token_endpoint_auth_method=method)
     answer = provider.browser().sign_in(party, provider.somebody(), **by(party, pushed(party)))
     assert body(party.redeem(answer.values["code"]))["id_token"]
+
+
+@pytest.mark.parametrize(
+    ("audience", "is_right"),
+    [
+        ("{issuer}", True),
+        ("{issuer}/token", False),
+        ("{issuer}/par", False),
+        (["{issuer}"], False),
+        (["{issuer}", "https://other.example"], False),
+        ("https://other.example", False),
+    ],
+    ids=str,
+)
+def test_fapi2_client_names_the_issuer_alone_when_it_pushes(
+    provider: Provider, audience: str | list[str], is_right: bool
+) -> None:
+    # FAPI 2.0 5.3.2.1: par-test-*-audience-fails.
+    party = provider.client(profile="fapi2", token_endpoint_auth_method="private_key_jwt")
+    several = isinstance(audience, list)
+    named = [each.format(issuer=provider.issuer) for each in ([audience] if isinstance(audience, str) else audience)]
+    shown = in_body(party.assertion(aud=named if several else named[0]))
+    response = provider.post("/par", form_encoded({**party.request(), **shown}))
+    assert response.status_code == (201 if is_right else 401)
+    assert is_right or error(response, 401) == "invalid_client"
 
 
 def test_client_id_may_be_said_by_the_authentication_alone(party: RelyingParty) -> None:
@@ -386,8 +414,9 @@ def test_fapi2_client_has_code_and_pkce_and_its_redirect_uri_in_what_it_pushes(
     assert error(push(strict, **changes)) == expected
 
 
-def test_fapi2_journey(provider: Provider, strict: RelyingParty) -> None:
-    nonce = "n" * 64
+@pytest.mark.parametrize("length", [43, 64, 384])
+def test_fapi2_journey(provider: Provider, strict: RelyingParty, length: int) -> None:
+    nonce = ("aZ09-._~" * 48)[:length]
     answer = provider.browser().sign_in(strict, provider.somebody(), **by(strict, pushed(strict, nonce=nonce)))
     proof = ProofKey().proof("POST", f"{provider.issuer}/token", provider.clock.now())
     headers = {"Authorization": basic(strict.client_id, strict.secret), "DPoP": proof}

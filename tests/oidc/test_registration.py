@@ -1,5 +1,7 @@
 """Clients register themselves (RFC 7591, OpenID Connect Registration 1.0; protocol.md 2, 64, 66; A55, A58)."""
 
+import json
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,9 +17,10 @@ from idp.kernel.clock import FixedClock
 from idp.kernel.errors import ProtocolError, Refused
 from idp.oidc.clients import Client
 from tests import canary
+from tests.client_assertions import in_body, jwks_of, key_of
 from tests.conftest import ISSUER, START
 from tests.factories import Factories
-from tests.oidc.journeys import Provider, RelyingParty, body
+from tests.oidc.journeys import Provider, RelyingParty, body, form_encoded
 from tests.oidc.registering import CALLBACK, METADATA, Registrations, some_client
 
 DISCOVERY = "/.well-known/openid-configuration"
@@ -189,6 +192,48 @@ def test_registered_client_signs_somebody_in_with_consent(registrations: Registr
     answer = browser.sign_in(party, who)
     assert any(page.request.path.endswith("/consent") for page in browser.seen)
     assert provider.claims(body(party.redeem(answer.values["code"]))["id_token"])["sub"] == who.sub
+
+
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "private_key_jwt"])
+def test_client_of_the_certification_suite_registers_with_a_bare_key_works_and_leaves(
+    registrations: Registrations, clock: FixedClock, method: str
+) -> None:
+    # One RSA key that names neither itself nor its algorithm.
+    provider = Provider(registrations.app, clock, Factories(registrations.app))
+    (jwk,) = jwks_of(key_of("RS256"))["keys"]
+    jwks = {"keys": [{name: jwk[name] for name in ("kty", "n", "e")}]}
+    told = registrations.registered(jwks=jwks, token_endpoint_auth_method=method)
+    assert told["jwks"] == jwks and ("client_secret" in told) == (method != "private_key_jwt")
+    assert ("client_secret_expires_at" in told) == ("client_secret" in told)
+    party, browser = RelyingParty(provider, some_client(told), method), provider.browser()
+    code = browser.sign_in(party, provider.somebody()).values["code"]
+    if method == "private_key_jwt":
+        shown = {**party.code_request(code), **in_body(party.assertion("RS256"))}
+        assert "kid" not in json.loads(urlsafe_b64decode(shown["client_assertion"].partition(".")[0] + "=="))
+        tokens = body(provider.post("/token", form_encoded(shown)))
+    else:
+        tokens = body(party.redeem(code))
+    assert provider.decoded(tokens["id_token"]).header["alg"] == "RS256"
+    assert body(provider.userinfo(tokens["access_token"]))["sub"]
+    path, token = f"/register/{told['client_id']}", told["registration_access_token"]
+    assert told["registration_client_uri"] == ISSUER + path
+    assert registrations.send("DELETE", path, token=token).status_code == 204
+    assert registrations.send("GET", path, token=token).status_code == 401
+
+
+def test_registered_client_may_come_while_nobody_is_signed_in(registrations: Registrations, clock: FixedClock) -> None:
+    # As refresh-token-rp-key-rotation and the tests of refresh tokens ask for it.
+    provider = Provider(registrations.app, clock, Factories(registrations.app))
+    assert "refresh_token" in body(registrations.send("GET", DISCOVERY))["grant_types_supported"]
+    told = registrations.registered(grant_types=["authorization_code", "refresh_token"])
+    party, browser = RelyingParty(provider, some_client(told)), provider.browser()
+    who, scope = provider.somebody(), "openid offline_access"
+    answer = browser.sign_in(party, who, scope=scope, prompt="consent")
+    tokens = body(party.redeem(answer.values["code"]))
+    assert set(tokens["scope"].split()) == set(scope.split())
+    clock.move(timedelta(hours=2))
+    refreshed = body(party.refresh(tokens["refresh_token"]))
+    assert body(provider.userinfo(refreshed["access_token"]))["sub"] == who.sub
 
 
 def test_registration_leaves_an_event(registrations: Registrations) -> None:

@@ -544,6 +544,36 @@ def test_fapi2_object_that_is_too_old_too_long_or_incomplete_is_refused(
     assert body(refused, 400)["error"] == "invalid_request_object"
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"nbf": 8},
+        {"exp": 3600},
+        {"nbf": -3590, "exp": 10},
+        {"aud": ["https://other.example", "ISSUER"]},
+        {"iat": 0},
+        {"iat": None},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("typ", [None, "oauth-authz-req+jwt"])
+def test_fapi2_object_that_is_right_is_taken(provider: Provider, changes: dict[str, Any], typ: str | None) -> None:
+    party, moved = _fapi2(provider), dict(changes)
+    for name in {"exp", "nbf", "iat"} & set(moved):
+        moved[name] = None if moved[name] is None else moved[name] + seconds(provider)
+    if "aud" in moved:
+        moved["aud"] = [provider.issuer if each == "ISSUER" else each for each in moved["aud"]]
+    header = {} if typ is None else {"typ": typ}
+    assert _pushed(party, signed(_fresh(party, **moved), **header)).status_code == 201
+
+
+@pytest.mark.parametrize("how", [each for each in FORGERIES if each != "deep"])  # too long for a body of ours
+def test_object_that_the_client_did_not_sign_is_refused_when_it_is_pushed(provider: Provider, how: str) -> None:
+    for party in (provider.client(jwks=public_keys(*ALGORITHMS)), _fapi2(provider)):
+        refused = party.post("/par", {"client_id": party.client_id, "request": _forged(party)[how]})
+        assert body(refused, 400)["error"] == "invalid_request_object", how
+
+
 def test_fapi2_algorithms(provider: Provider) -> None:
     party = _fapi2(provider)
     answers = {alg: _pushed(party, signed(_fresh(party), alg)).status_code for alg in ALGORITHMS}

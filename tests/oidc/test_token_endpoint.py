@@ -4,6 +4,7 @@ import json
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import timedelta
+from math import log2
 
 import pytest
 from sqlalchemy import delete
@@ -66,6 +67,24 @@ def test_tokens_and_codes_have_256_random_bits(provider: Provider, party: Relyin
     tokens = {body(party.redeem(each))["access_token"] for each in codes}
     assert len(codes) == len(tokens) == 21
     assert all(len(each) >= 43 and each.isascii() and each.isprintable() for each in codes | tokens)
+
+
+def _bits(text: str) -> float:
+    """Shannon's entropy of the text, as the certification suite estimates it."""
+    shares = [text.count(character) / len(text) for character in set(text)]
+    return -len(text) * sum(share * log2(share) for share in shares)
+
+
+def test_what_must_not_be_guessed_looks_as_random_as_it_is(provider: Provider, browser: Browser) -> None:
+    confidential, public = provider.client(), provider.public_client()
+    browser.sign_in(confidential, provider.somebody())
+    made = [body(confidential.post("/par", confidential.request()), 201)["request_uri"].rpartition(":")[2]]
+    for party in (confidential, public):
+        code = browser.silent(party).values["code"]
+        tokens = body(party.redeem(code))
+        made += [code, tokens["access_token"], tokens["refresh_token"]]
+    assert all(len(each) >= 16 and _bits(each) >= 96 for each in made)
+    assert all("\x20" <= character <= "\x7e" for each in made for character in each)
 
 
 def test_access_token_ends_with_its_session_at_the_latest(
@@ -330,6 +349,17 @@ def test_code_presented_twice_revokes_what_its_first_use_produced(
     assert error(party.refresh(first["refresh_token"])) == "invalid_grant"
 
 
+def test_code_presented_twice_revokes_a_jwt_too(provider: Provider) -> None:
+    party = provider.client(access_token_format="jwt")
+    code = party.code()
+    token = body(party.redeem(code))["access_token"]
+    provider.clock.move(timedelta(seconds=30))
+    assert body(provider.userinfo(token))["sub"]
+    assert error(party.redeem(code)) == "invalid_grant"
+    assert provider.userinfo(token).status_code == 401
+    assert body(party.post("/introspect", {"token": token})) == {"active": False}
+
+
 def test_code_presented_twice_leaves_the_session_and_other_grants_alone(
     provider: Provider, party: RelyingParty, browser: Browser
 ) -> None:
@@ -352,9 +382,11 @@ def test_code_presented_again_after_it_expired_is_still_invalid_grant(
 
 def test_code_whose_row_was_purged_is_still_invalid_grant(provider: Provider, party: RelyingParty, code: str) -> None:
     body(party.redeem(code))
+    unused = party.code()
     with provider.writing() as unit:
-        unit.execute(delete(AuthorizationCode).where(AuthorizationCode.code_hash == hash_secret(code)))
-    assert error(party.redeem(code)) == "invalid_grant"
+        hashes = [hash_secret(each) for each in (code, unused)]
+        unit.execute(delete(AuthorizationCode).where(AuthorizationCode.code_hash.in_(hashes)))
+    assert error(party.redeem(code)) == error(party.redeem(unused)) == "invalid_grant"
 
 
 def test_code_of_another_client_is_invalid_grant_and_stays_good_for_its_owner(
