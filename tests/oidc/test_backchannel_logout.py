@@ -23,6 +23,7 @@ from tests.oidc.journeys import Answer, Provider, body, form_encoded
 ADDRESS = "https://app.example/logout"
 
 
+@pytest.mark.demand(92)
 @pytest.mark.parametrize("alg", ALGORITHMS)
 def test_logout_token_says_what_the_specification_wants_and_no_more(
     services: Services, make: Factories, alg: str
@@ -49,6 +50,7 @@ def test_logout_token_says_what_the_specification_wants_and_no_more(
     }
 
 
+@pytest.mark.demand(90, 92)
 @pytest.mark.parametrize("subject_type", ["public", "pairwise"])
 def test_client_is_told_of_the_session_of_its_id_token_whether_or_not_the_browser_goes_on(
     app: Flask, services: Services, make: Factories, clock: FixedClock, subject_type: str
@@ -82,6 +84,7 @@ def test_client_is_told_of_the_session_of_its_id_token_whether_or_not_the_browse
     assert set(receiver.calls[0].form) == {"logout_token"}
 
 
+@pytest.mark.demand(92)
 def test_every_try_has_a_token_of_its_own(services: Services, make: Factories, clock: FixedClock) -> None:
     person = make.person()
     with Receiver(status(503)) as receiver:

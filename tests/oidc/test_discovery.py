@@ -45,6 +45,7 @@ def test_document_is_public_json_that_may_be_kept_for_a_while(provider: Provider
     assert "Set-Cookie" not in response.headers
 
 
+@pytest.mark.demand("E1", 53)
 def test_document_has_what_discovery_requires(provider: Provider, metadata: dict[str, Any]) -> None:
     required = {
         "issuer",
@@ -67,6 +68,7 @@ def test_document_has_what_discovery_requires(provider: Provider, metadata: dict
             assert not urlsplit(value).query and not urlsplit(value).fragment
 
 
+@pytest.mark.demand(62)
 def test_members_are_known_and_of_their_types(provider: Provider, metadata: dict[str, Any]) -> None:
     # Discovery 3, RFC 8414 2; our own are named by the session they are about.
     for name, value in metadata.items():
@@ -170,6 +172,7 @@ def test_introspection_is_signed_with_this(provider: Provider, value: str) -> No
     assert provider.decoded(party.post("/introspect", {"token": "x"}).text).header["alg"] == value
 
 
+@pytest.mark.demand("E3")
 @_each("token_endpoint_auth_methods_supported")
 def test_client_authentication_works(provider: Provider, value: str) -> None:
     kind = "browser" if value == "none" else "web"
@@ -257,6 +260,7 @@ def test_display_works(party: RelyingParty, value: str) -> None:
     assert party.signed_in(display=value)
 
 
+@pytest.mark.demand(62)
 @_each("ui_locales_supported")
 def test_language_works(party: RelyingParty, browser: Browser, value: str) -> None:
     assert str(Locale.parse(value, sep="-")) == value
@@ -264,6 +268,7 @@ def test_language_works(party: RelyingParty, browser: Browser, value: str) -> No
     assert Page.read(page.text).root.one("html").attributes["lang"] == value
 
 
+@pytest.mark.demand(8)
 @pytest.mark.parametrize("value", sorted(name for name, said in METADATA.items() if said is True))
 def test_capability_that_is_said_to_be_there_is(provider: Provider, party: RelyingParty, value: str) -> None:
     if value == "claims_parameter_supported":
@@ -304,6 +309,7 @@ def test_algorithm_of_request_objects_works(provider: Provider, value: str) -> N
     assert body(party.redeem(party.code(request=token)))["id_token"]
 
 
+@pytest.mark.demand(24)
 @pytest.mark.parametrize("value", ["none", "HS256"])
 def test_algorithm_of_request_objects_that_is_not_advertised_is_refused(
     provider: Provider, metadata: dict[str, Any], browser: Browser, value: str
@@ -372,6 +378,7 @@ def test_grant_type_that_is_not_advertised_is_refused(
     assert error(party.token({"grant_type": value, **shown})) == "unsupported_grant_type"
 
 
+@pytest.mark.demand("E3")
 @pytest.mark.parametrize("value", ["tls_client_auth", "self_signed_tls_client_auth"])
 def test_client_authentication_that_is_not_advertised_is_refused(
     provider: Provider, metadata: dict[str, Any], party: RelyingParty, value: str

@@ -69,6 +69,7 @@ def test_expired_hint_is_as_good(provider: Provider, browser: Browser, hint: str
     assert not _is_signed_in(browser)
 
 
+@pytest.mark.demand(88)
 @pytest.mark.parametrize("state", [None, "s t&a=t\u2603e", "x" * 1000])
 def test_person_goes_back_to_the_registered_address_with_the_state_and_nothing_else(
     browser: Browser, hint: str, state: str | None
@@ -88,6 +89,7 @@ def test_registered_query_is_kept(provider: Provider, browser: Browser) -> None:
     assert answer.query == {"tenant": "1", "state": "s"}
 
 
+@pytest.mark.demand(85)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -123,6 +125,7 @@ def test_wrong_request_of_somebody_who_is_not_signed_in_leads_nowhere(provider: 
     assert not was_sent(shown)
 
 
+@pytest.mark.demand(86)
 def test_unsigned_or_changed_hint_spares_no_question(browser: Browser, hint: str) -> None:
     header, payload, signature = hint.split(".")
     for forged in (f"eyJhbGciOiJub25lIn0.{payload}.", f"{header}.{payload}.", f"{header}.{payload}.{signature[::-1]}"):
@@ -256,6 +259,7 @@ LOGOUTS: dict[str, tuple[Callable[[Leaving], dict[str, Parameter]], bool, bool]]
 }
 
 
+@pytest.mark.demand(85, 86, 87, 88, 89)
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("state", [None, "s t&a=t\u2603e"], ids=["no state", "state"])
 @pytest.mark.parametrize("case", LOGOUTS)
@@ -285,6 +289,7 @@ def test_logout_ends_the_session_and_leads_where_it_may_and_nowhere_else(
         assert browser.silent(party).values["error"] == "login_required"
 
 
+@pytest.mark.demand(87)
 @pytest.mark.parametrize("parameters", [{}, {"state": "s"}, {"ui_locales": "en"}, {"unknown": "x"}], ids=str)
 def test_without_a_hint_the_person_is_asked_and_can_stay_or_go(
     browser: Browser, hint: str, parameters: dict[str, Parameter]

@@ -21,6 +21,7 @@ def refreshing(request: pytest.FixtureRequest, provider: Provider) -> RelyingPar
     return provider.client() if request.param == "confidential" else provider.public_client()
 
 
+@pytest.mark.demand(43, 45)
 def test_refreshed_id_token_is_about_the_same_sign_in(provider: Provider, refreshing: RelyingParty) -> None:
     # #45
     first = refreshing.signed_in(provider.somebody(totp=True), acr_values=f"{provider.issuer}/acr/2")
@@ -39,11 +40,13 @@ def test_refreshed_id_token_is_about_the_same_sign_in(provider: Provider, refres
     assert provider.userinfo(second["access_token"]).status_code == 200
 
 
+@pytest.mark.demand(47)
 def test_confidential_client_keeps_its_refresh_token(party: RelyingParty) -> None:
     token = party.signed_in()["refresh_token"]
     assert [body(party.refresh(token))["refresh_token"] for _ in range(3)] == [token] * 3
 
 
+@pytest.mark.demand(45)
 def test_sign_in_that_was_repeated_meanwhile_does_not_change_what_a_refresh_says(
     provider: Provider, refreshing: RelyingParty, browser: Browser
 ) -> None:
@@ -58,6 +61,7 @@ def test_sign_in_that_was_repeated_meanwhile_does_not_change_what_a_refresh_says
     assert after["iat"] > later["auth_time"]
 
 
+@pytest.mark.demand(47)
 @pytest.mark.parametrize("profile", ["oidc", "fapi2"])
 def test_refresh_token_of_a_confidential_client_is_good_long_after_it_was_used(
     provider: Provider, profile: str
@@ -82,6 +86,7 @@ def test_public_client_gets_a_new_refresh_token_each_time(provider: Provider) ->
     assert len(set(tokens)) == 5
 
 
+@pytest.mark.demand(47)
 def test_lost_answer_can_be_asked_again_for_thirty_seconds_and_gives_the_same_successor(provider: Provider) -> None:
     party = provider.public_client()
     first = party.signed_in()["refresh_token"]
@@ -109,6 +114,7 @@ def test_superseded_refresh_token_ends_its_family_and_leaves_the_session(
     assert "code" in browser.silent(party).values
 
 
+@pytest.mark.demand(46)
 def test_narrower_scope_is_granted_and_the_family_keeps_its_own(provider: Provider, party: RelyingParty) -> None:
     token = party.signed_in(scope="openid profile email")["refresh_token"]
     narrow = body(party.refresh(token, scope="openid email"))
