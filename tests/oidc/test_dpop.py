@@ -145,9 +145,9 @@ def test_client_that_is_registered_for_it_gets_no_other_tokens(provider: Provide
     prover = Prover(provider.client())
     code = prover.party.code()
     change(prover, **values)
-    assert error(prover.redeem(code, proof=None)) == "invalid_dpop_proof"
+    assert error(prover.redeem(code, proof=None)) == "invalid_request"
     tokens = body(prover.redeem(code))
-    assert error(prover.refresh(tokens["refresh_token"], proof=None)) == "invalid_dpop_proof"
+    assert error(prover.refresh(tokens["refresh_token"], proof=None)) == "invalid_request"
     assert body(prover.refresh(tokens["refresh_token"]))["token_type"] == "DPoP"
 
 

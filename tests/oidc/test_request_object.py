@@ -81,6 +81,17 @@ def test_values_of_the_object_override_those_beside_it(provider: Provider, brows
 
 
 @pytest.mark.demand(25)
+def test_address_of_the_object_counts_whatever_address_stands_beside_it(
+    provider: Provider, party: RelyingParty
+) -> None:
+    token = signed(said(party), "RS256")
+    beside = outer(party, token, redirect_uri="https://evil.example/callback", state="outer")
+    answer = provider.browser().sign_in(party, provider.somebody(), **beside)
+    assert (answer.address, answer.values["state"]) == (party.redirect_uri, "st4te")
+    assert body(party.redeem(answer.values["code"]))["id_token"]
+
+
+@pytest.mark.demand(25)
 def test_value_beside_the_object_counts_where_the_object_has_none(party: RelyingParty, browser: Browser) -> None:
     token = signed(said(party, state=None, nonce=None))
     assert browser.silent(party, **outer(party, token, state="outer")).values["state"] == "outer"
