@@ -145,6 +145,7 @@ def test_document_is_public_json_that_may_be_kept_for_a_while(deployment: Deploy
     assert "Set-Cookie" not in response.headers
 
 
+@pytest.mark.demand("E1", 53)
 def test_document_has_what_discovery_requires(deployment: Deployment, metadata: dict[str, Any]) -> None:
     required = {
         "issuer",
@@ -165,6 +166,20 @@ def test_document_has_what_discovery_requires(deployment: Deployment, metadata: 
         if name.endswith(("_endpoint", "_uri")):
             assert value.startswith(deployment.provider.issuer + "/")
             assert not urlsplit(value).query and not urlsplit(value).fragment
+
+
+@pytest.mark.demand(62)
+def test_members_are_known_and_of_their_types(metadata: dict[str, Any]) -> None:
+    # Discovery 3, RFC 8414 2; our own are named by the session they are about.
+    for name, value in metadata.items():
+        if name.endswith(("_endpoint", "_uri", "issuer", "service_documentation")):
+            assert isinstance(value, str) and urlsplit(value).scheme == "https", name
+        elif name.endswith(("_parameter_supported", "logout_supported", "session_supported")) or value in (True, False):
+            assert isinstance(value, bool), name
+        else:
+            assert name.endswith("_supported") and isinstance(value, list), name
+            assert value and all(isinstance(each, str) and each for each in value), name
+            assert len(value) == len(set(value)), name
 
 
 def test_document_stands_at_both_addresses_and_says_the_same(deployment: Deployment) -> None:
@@ -236,6 +251,7 @@ def test_published_keys_sign_with_what_is_advertised_and_nothing_else(deployment
 # What is said of values
 
 
+@pytest.mark.demand("E3", 24)
 @pytest.mark.parametrize(("name", "value"), [(name, value) for name, value in EVERY_VALUE if name in LISTS])
 def test_value_works_if_it_is_advertised_and_is_refused_if_not(deployment: Deployment, name: str, value: str) -> None:
     assert LISTS[name](deployment.provider, value) is deployment.says(name, value)
@@ -262,6 +278,7 @@ def test_administrator_registers_a_client_with_a_value_if_it_is_advertised_and_w
     assert (registered(deployment.provider, **wished) is not None) is deployment.says(name, value)
 
 
+@pytest.mark.demand(8)
 @pytest.mark.parametrize("name", FLAGS)
 def test_capability_is_there_if_it_is_said_to_be_and_not_if_not(deployment: Deployment, name: str) -> None:
     assert FLAGS[name](deployment.provider) is deployment.metadata.get(name, False)
@@ -271,6 +288,7 @@ def test_no_claim_is_given_that_is_not_advertised(deployment: Deployment) -> Non
     assert everything_told(deployment.provider) <= set(deployment.metadata["claims_supported"])
 
 
+@pytest.mark.demand(62)
 def test_languages_are_named_as_browsers_name_them(metadata: dict[str, Any]) -> None:
     for value in metadata["ui_locales_supported"]:
         assert str(Locale.parse(value, sep="-")) == value

@@ -57,6 +57,7 @@ def _addresses(response: TestResponse) -> list[str]:
     return [each for each in found if not urlsplit(each).scheme and not each.startswith(("#", "?"))]
 
 
+@pytest.mark.demand(63)
 def test_configuration_stands_below_the_issuer_and_nowhere_else(below: Provider) -> None:
     metadata = body(below.get("/.well-known/openid-configuration"))
     assert metadata["issuer"] == below.issuer
@@ -85,6 +86,7 @@ def test_every_route_stands_below_the_path(below: Provider) -> None:
     assert outside == [f"/.well-known/oauth-authorization-server{below.path}"]
 
 
+@pytest.mark.demand(63)
 def test_oauth_metadata_stand_between_host_and_path_and_say_the_same(below: Provider) -> None:
     root = below.app.test_client()
     address = f"/.well-known/oauth-authorization-server{below.path}"
