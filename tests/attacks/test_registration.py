@@ -303,7 +303,7 @@ def many_browser_clients(world: World, number: int) -> None:
 
 
 def test_origin_of_a_script_is_looked_up_by_an_index_however_many_clients_there_are(world: World) -> None:
-    many_browser_clients(world, 2000)
+    many_browser_clients(world, 800)
     asked: list[tuple[str, Any]] = []
     with world.app.app_context(), world.services.units.writing() as unit:
         unit.execute(text("ANALYZE"))
@@ -311,7 +311,7 @@ def test_origin_of_a_script_is_looked_up_by_an_index_however_many_clients_there_
         listen = (engine, "before_cursor_execute", lambda _c, _cur, sql, values, *_: asked.append((sql, values)))
         event.listen(*listen)
         try:
-            assert clients.is_origin_of_a_browser_application(unit, "https://b1999.example:8443")
+            assert clients.is_origin_of_a_browser_application(unit, "https://b799.example:8443")
         finally:
             event.remove(*listen)
         ((sql, values),) = asked

@@ -1,5 +1,6 @@
 """The migrations give the tables that the models describe, on both databases, down to the conditions they check."""
 
+import json
 import re
 import secrets
 import stat
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from sqlalchemy import Engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
@@ -16,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from idp.kernel.resources import folder
 from idp.schema import metadata
 from idp.store import schema
+from tests.conftest import START
 from tests.services.postgresql import Postgresql, session_postgresql
 
 KINDS = ("sqlite", "postgresql")
@@ -197,6 +200,34 @@ def test_check_names_a_missing_check_constraint(postgresql: Postgresql) -> None:
 
 def test_check_of_an_empty_database_names_the_migrations(url: str) -> None:
     assert schema.check(url, metadata)[0] == "migration 0001 is missing"
+
+
+def test_origins_of_browser_applications_that_there_are_are_known_after_the_upgrade(kind: str, url: str) -> None:
+    if kind == "sqlite":
+        Path(url.removeprefix("sqlite:///")).parent.mkdir()
+    engine = schema.engine(url)
+    config = schema.configuration()
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0007")
+        for client_id, application_type, uris in (
+            ("spa", "browser", ["https://SPA.example/a", "https://spa.example:443/b", "http://[::1]:8080/"]),
+            ("web", "web", ["https://web.example/"]),
+        ):
+            connection.execute(
+                text(
+                    "INSERT INTO clients (client_id, client_name, token_endpoint_auth_method, application_type,"
+                    " redirect_uris, post_logout_redirect_uris, grant_types, response_types, scope,"
+                    " id_token_signed_response_alg, profile, require_pkce, session_activity, first_party, created_at,"
+                    " updated_at) VALUES (:id, 'x', 'none', :type, :uris, '[]', '[]', '[]', '', 'RS256', 'oidc', true,"
+                    " 'none', false, :now, :now)"
+                ),
+                {"id": client_id, "type": application_type, "uris": json.dumps(uris), "now": START},
+            )
+        command.upgrade(config, "head")
+        known = connection.execute(text("SELECT client_id, origin FROM client_origins ORDER BY origin")).all()
+    engine.dispose()
+    assert known == [("spa", "http://[::1]:8080"), ("spa", "https://spa.example")]
 
 
 def test_sqlite_file_is_made_for_its_owner_alone(tmp_path: Path) -> None:
