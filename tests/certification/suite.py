@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
+from PIL import Image
 
 from idp.demo.server import serving
 
@@ -37,6 +39,7 @@ class Suite:
     def __init__(self) -> None:
         self.url = ""
         self.jwks: dict[str, Any] = {"keys": []}
+        self.logos_fetched = 0
         self._received: list[Received] = []
         self._changed = threading.Condition()
 
@@ -85,6 +88,13 @@ def _application(suite: Suite) -> Flask:
     @app.get("/test/a/<alias>/jwks")
     def keys(alias: str) -> Response:
         return jsonify(suite.jwks)
+
+    @app.get("/test/a/<alias>/logo.png")
+    def logo(alias: str) -> Response:
+        suite.logos_fetched += 1
+        drawn = io.BytesIO()
+        Image.new("RGB", (64, 64), "#0b5b78").save(drawn, "PNG")
+        return Response(drawn.getvalue(), content_type="image/png")
 
     @app.route("/test/a/<alias>/<name>", methods=["GET", "POST"])
     def receive(alias: str, name: str) -> str:

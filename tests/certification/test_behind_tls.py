@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import requests
 from playwright.sync_api import Browser
+from sqlalchemy import select
 
+from idp.audit.trail import AuditEvent
+from idp.demo.provider import services_of
+from idp.kernel.clock import SystemClock
+from idp.settings import load
 from tests.certification import tls_proxy
 from tests.certification.automation import Automation
 from tests.certification.conftest import configuration
@@ -85,6 +91,15 @@ def test_client_of_fapi2_gets_tokens_that_are_bound_to_its_key(
     tokens = client.finish(asked, suite)
     assert client.party.userinfo_request(tokens.access_token).status == 200
     context.close()
+
+
+def test_what_the_proxy_says_of_the_source_of_a_request_is_believed(certified: Certified) -> None:
+    settings = load(Path(certified.demo.answer["config"]), environ={})
+    source, here = "203.0.113.9", f"http://127.0.0.1:{settings.server.port}"
+    refused = requests.get(f"{here}/authorize?client_id=nobody", headers={"X-Forwarded-For": source}, timeout=30)
+    assert refused.status_code == 400
+    with services_of(settings, SystemClock()) as services, services.units.reading() as unit:
+        assert source in unit.scalars(select(AuditEvent.client_address)).all()
 
 
 def test_folder_that_was_kept_is_the_same_again_and_refused_for_anything_else(

@@ -161,16 +161,17 @@ def test_oidcc_ensure_registered_redirect_uri_shows_an_error_page_and_sends_nobo
     assert len(browser.pictures) == 1 and suite.nothing_came()
 
 
-def test_oidcc_registration_policy_and_terms_are_linked_from_the_login_page(
+def test_oidcc_registration_logo_policy_and_terms_are_on_the_login_page(
     module: Begin, provider: Provider, suite: Suite
 ) -> None:
     registered = provider.register(
-        suite, policy_uri=f"{suite.url}/policy", tos_uri=f"{suite.url}/terms", client_uri=f"{suite.url}/"
+        suite, logo_uri=suite.at(ALIAS, "logo.png"), policy_uri=f"{suite.url}/policy", tos_uri=f"{suite.url}/terms"
     )
-    browser = module("oidcc-registration-policy-uri")
+    browser = module("oidcc-registration-logo-uri", "oidcc-dynamic-certification-test-plan")
     browser.visit(provider.party(registered).authorization_request(**WITHOUT_PKCE).url)
     [picture] = browser.pictures
     assert "Privacy" in picture and "Terms" in picture and suite.nothing_came()
+    assert suite.logos_fetched == 1, "at a private address"
 
 
 def test_oidcc_registration_jwks_uri_is_read_at_a_private_address_and_again_for_an_unknown_key(
@@ -189,6 +190,32 @@ def test_oidcc_registration_jwks_uri_is_read_at_a_private_address_and_again_for_
         proof = in_body(signed(said, key_of(alg), alg, kid=kid))
         code = suite.next("callback").query["code"]
         assert party.exchange(code, asked, code_verifier=None, **proof).claims["sub"]
+
+
+def test_oidcc_refresh_token_rp_key_rotation_offline_access_goes_on_with_the_clients_new_key(
+    module: Begin, provider: Provider, suite: Suite
+) -> None:
+    suite.jwks = jwks_of(key_of("RS256"), kid="old")
+    registered = provider.register(
+        suite,
+        jwks=None,
+        jwks_uri=suite.at(ALIAS, "jwks"),
+        grant_types=["authorization_code", "refresh_token"],
+        token_endpoint_auth_method="private_key_jwt",
+        scope="openid offline_access",
+    )
+    party = provider.party({**registered, "token_endpoint_auth_method": "none"}, scope="openid offline_access")
+
+    def proof(alg: str, kid: str) -> dict[str, str]:
+        said = claims_of(party.client_id, party.metadata["token_endpoint"], SystemClock().now())
+        return in_body(signed(said, key_of(alg), alg, kid=kid))
+
+    asked = party.authorization_request(**WITHOUT_PKCE, prompt="consent")
+    module("oidcc-refresh-token-rp-key-rotation", "oidcc-dynamic-certification-test-plan").visit(asked.url)
+    code = suite.next("callback").query["code"]
+    tokens = party.exchange(code, asked, code_verifier=None, **proof("RS256", "old"))
+    suite.jwks = jwks_of(key_of("ES256"), kid="new")
+    assert party.refresh(tokens, **proof("ES256", "new")).claims["sub"] == tokens.claims["sub"]
 
 
 def test_oidcc_rp_initiated_logout_returns_with_the_state_and_leaves_nobody_signed_in(
