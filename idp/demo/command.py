@@ -1,6 +1,7 @@
 """`idp demo`: everything there is to see, on one machine, with one command."""
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ from idp.settings.values import is_loopback
 
 # Shorter than somebody needs to log in at the second application.
 SHORTEST_IDLE = timedelta(seconds=3)
+# Nothing that has a meaning of its own in settings, in JSON or in what the suite compares with.
+PLAIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*/?")
 
 
 class Duration(click.ParamType[timedelta]):
@@ -132,6 +135,8 @@ def _kit(certifies: bool, issuer: str | None, suite: str | None, host: str) -> C
             continue
         if not certifies:
             raise click.UsageError(f"{option} needs --certification.")
+        if not PLAIN.fullmatch(given):
+            raise click.BadParameter(f"{given!r} is not as in https://HOST[:PORT][/PATH]", param_hint=option)
         try:
             LEAVES["issuer"].check(given)
         except ValueError as error:

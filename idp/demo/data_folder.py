@@ -42,6 +42,8 @@ class DataFolder:
         """
         if not self.config.exists():
             ports = Ports(first_port or FIRST)
+            if kit is not None:
+                self.for_suite.mkdir(mode=0o700, exist_ok=True)
             self._write(self.config, _settings(ports, kit))
             return ports
         present = tomllib.loads(self.config.read_text(encoding="utf-8"))
@@ -51,7 +53,7 @@ class DataFolder:
                 f"{self.path} holds a demonstration on port {ports.provider}: "
                 f"set IDP_DEMO_PORT={ports.provider} or leave it out, or name another folder."
             )
-        if ("registration" in present) != (kit is not None):
+        if self.for_suite.exists() != (kit is not None):
             this, that = ("for", "without") if kit is None else ("without", "for")
             raise OtherDemonstration(
                 f"{self.path} holds a demonstration {this} certification, not one {that} it: name another folder."
@@ -71,7 +73,6 @@ class DataFolder:
 
     def write_json(self, contents: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Path]:
         """The suite's files are there with this content; where, by their names."""
-        self.for_suite.mkdir(mode=0o700, exist_ok=True)
         written = {name: self.for_suite / name for name in contents}
         for name, file in written.items():
             self._write(file, json.dumps(contents[name], indent=2) + "\n")
@@ -105,7 +106,7 @@ def _settings(ports: Ports, kit: Certification | None) -> str:
         above += '# The proxy that speaks TLS.\ntrusted_proxies = ["127.0.0.1/32", "::1/128"]\n'
     return f"""# A demonstration of idp. `idp --config THIS_FILE user list` and the like work while it runs.
 mode = "demo"
-issuer = "{issuer}"
+issuer = {json.dumps(issuer)}
 secret_key = "{random_token()}"
 brand_name = "Atosi"
 service_desk_phone = "{SERVICE_DESK_PHONE}"
