@@ -26,6 +26,9 @@ from tests.services.certificates import new_authority
 from tests.services.ports import free_port
 from tests.services.processes import ProcessFailed
 
+# One demonstration, not one in each process of the tests.
+pytestmark = pytest.mark.xdist_group("certification-behind_tls")
+
 BASIC = "oidcc-basic-certification-test-plan"
 
 

@@ -20,6 +20,9 @@ from tests.demo.command import Demo
 from tests.live import Person
 from tests.relying_party import ErrorResponse, RelyingParty, Tokens
 
+# One demonstration, not one in each process of the tests.
+pytestmark = pytest.mark.xdist_group("certification-course")
+
 # OIDC Core 5.1: every standard claim, and the type that it has in JSON.
 STANDARD_CLAIMS: dict[str, type] = {
     **dict.fromkeys(
@@ -199,7 +202,8 @@ def test_oidcc_refresh_token_rp_key_rotation_offline_access_goes_on_with_the_cli
     registered = provider.register(
         suite,
         jwks=None,
-        jwks_uri=suite.at(ALIAS, "jwks"),
+        # Of its own: where somebody looked for an unknown key a moment ago, nobody looks again for ten seconds.
+        jwks_uri=suite.at(f"{ALIAS}-rotation", "jwks"),
         grant_types=["authorization_code", "refresh_token"],
         token_endpoint_auth_method="private_key_jwt",
         scope="openid offline_access",

@@ -18,6 +18,9 @@ from tests.client_assertions import claims_of, in_body, signed
 from tests.proofs import ProofKey
 from tests.relying_party import AuthorizationRequest, ErrorResponse, RelyingParty, Tokens
 
+# One demonstration, not one in each process of the tests.
+pytestmark = pytest.mark.xdist_group("certification-fapi2")
+
 PLAN = "fapi2-security-profile-final-test-plan"
 MODULE = "fapi2-security-profile-final-"
 SECOND_QUERY = "?dummy1=lorem&dummy2=ipsum"
