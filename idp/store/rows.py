@@ -10,10 +10,11 @@ from idp.store.base import Base
 
 
 def add(session: Session, model: type[Base], **values: Any) -> None:
-    """The row exists in this unit of work. No object stands for it, and every value is that of a column.
+    """The row exists in this unit of work, after what was added to it before. No object stands for the row.
 
     The statement is made once: making it takes longer than asking.
     """
+    session.flush()
     session.execute(_insert(model), values)
 
 
