@@ -30,19 +30,16 @@ TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 @contextmanager
-def checkout(revision: str) -> Iterator[Path]:
+def checkout(revision: str, repository: Path = ROOT) -> Iterator[Path]:
     """The files of another revision, while the block runs."""
     with tempfile.TemporaryDirectory(prefix="idp-bench-") as folder:
         place = Path(folder) / "checkout"
-        _git("worktree", "add", "--detach", str(place), revision)
+        git = ["git", "-C", str(repository), "worktree"]
+        subprocess.run([*git, "add", "--detach", str(place), revision], check=True, capture_output=True)
         try:
             yield place
         finally:
-            _git("worktree", "remove", "--force", str(place))
-
-
-def _git(*words: str) -> None:
-    subprocess.run(["git", *words], cwd=ROOT, check=True, capture_output=True)  # noqa: S607 - whichever git there is
+            subprocess.run([*git, "remove", "--force", str(place)], check=True, capture_output=True)
 
 
 @dataclass(frozen=True)
