@@ -10,7 +10,6 @@ What a JWT says about its own end is for others.
 
 import re
 from dataclasses import dataclass
-from functools import cache
 
 from sqlalchemy import Select, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session as Unit
@@ -64,6 +63,7 @@ class AccessTokens:
 
     def __init__(self, units: UnitsOfWork, clock: Clock, keys: Keys, issuer: str) -> None:
         self._units, self._clock, self._keys, self._issuer = units, clock, keys, issuer
+        self._live_token = _live_token()
 
     def find(self, presented: str) -> LiveAccessToken | None:
         """What the token stands for; None from the very instant at which it or its session is over."""
@@ -71,7 +71,7 @@ class AccessTokens:
         if key is None:
             return None
         with self._units.reading() as unit:
-            found = unit.execute(_live_token(), {"key": key, "now": self._clock.now()}).one_or_none()
+            found = unit.execute(self._live_token, {"key": key, "now": self._clock.now()}).one_or_none()
             return None if found is None else LiveAccessToken(*found)
 
     def find_for_us(self, presented: str) -> LiveAccessToken | None:
@@ -104,10 +104,8 @@ class AccessTokens:
         return None if claims is None else key_of_jwt(claims["jti"])
 
 
-@cache
 def _live_token() -> Select[AccessToken, Client, Account, Session]:
-    """The one statement that decides, for the parameters `key` and `now`; made once, as making it takes longer than
-    asking.
+    """The one statement that decides, for the parameters `key` and `now`; making it takes longer than asking.
 
     The token is of a session, of offline access, or of the client alone. A row that an outer join did not find is NULL
     all over: it has to be there to be good.
