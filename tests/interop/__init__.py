@@ -1,6 +1,7 @@
 """Journeys with client libraries that other people wrote, against the provider on a real port (`tests.live`).
 
-test_openid_client.py   npm's openid-client (a certified relying party), run by Node: node/journey.mjs
+test_openid_client.py   npm's openid-client (a certified relying party), run by Node: node/journey.mjs, strict.mjs
+test_oauth4webapi.py    npm's oauth4webapi, which judges each answer by itself: node/webapi.mjs
 test_authlib.py         Authlib's OAuth2Session
 test_document.py        the requests that docs/relying-applications.md shows, run as they stand there
 test_demo.py            the demonstration's two applications, in one browser
