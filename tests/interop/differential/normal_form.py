@@ -106,12 +106,13 @@ def differing(one: Answer, other: Answer) -> dict[str, tuple[Any, Any]]:
 
     Where the one accepts what the other refuses, that is all: the rest follows from it.
     """
+    pairs = {name: (one.get(name), other.get(name)) for name in sorted({*one, *other})}
     outcomes = outcome(one), outcome(other)
     if outcomes[0] != outcomes[1]:
-        return {"outcome": outcomes}
-    return {
-        name: (one.get(name), other.get(name)) for name in sorted({*one, *other}) if one.get(name) != other.get(name)
-    }
+        both_refuse = all("error" in answer and "status" in answer for answer in (one, other))
+        others = {name: pairs[name] for name in pairs if both_refuse and name not in ("status", "error")}
+        pairs = {"outcome": outcomes, **others}
+    return {name: (theirs, ours) for name, (theirs, ours) in pairs.items() if theirs != ours}
 
 
 def outcome(answer: Answer) -> str:
