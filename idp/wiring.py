@@ -57,8 +57,9 @@ from idp.sessions.lifecycle import Sessions
 from idp.settings import Settings
 from idp.signin.answers.common import Answering
 from idp.signin.answers.door import Answers
-from idp.signin.flow import Flow, Limits
+from idp.signin.flow import Flow
 from idp.signin.logout import Logout
+from idp.signin.looks import Limits
 from idp.signin.simulate import Simulation
 from idp.store.clock import DatabaseClock
 from idp.store.units import UnitsOfWork

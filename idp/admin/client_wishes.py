@@ -36,7 +36,7 @@ def check_wishes(client: Client, supported: Mapping[str, Any], wrong: Reasons) -
     """Everything of this that is wrong."""
     _check_support(client, supported, wrong)
     _check_flows(client, wrong)
-    # A fragment of a request URI is the hash of what stands there (OIDC Core 6.2).
+    # A fragment of a request URI tells versions of what stands there apart (OIDC Core 6.2).
     shown = [uri for name, uri in client.localized.items() if not name.startswith("client_name")]
     for uri in (client.logo_uri, client.sector_identifier_uri, *client.request_uris, *shown):
         if uri is not None:

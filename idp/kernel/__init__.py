@@ -6,4 +6,5 @@ envelope.py   secrets at rest: sealed with a key id, opened only for the row the
 errors.py     IdpError and the four kinds below it
 resources.py  where templates, migrations and configuration lie, in a checkout and in a wheel
 levels.py     the ordered levels of authentication (`acr`) and what each factor proves (`amr`)
+uris.py       with_query: parameters behind what applications registered
 """

@@ -7,6 +7,7 @@ registered stays (RFC 6749 3.1.2, OAuth 2.0 Multiple Response Types 5, Form Post
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
+from idp.kernel.uris import with_query
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.errors import SentToClient, plain_description
 
@@ -26,13 +27,9 @@ class AuthorizationResponse:
 
     def location(self) -> str:
         """The URI that the browser is sent to, for `query` and `fragment`."""
-        encoded = urlencode(self.parameters, quote_via=quote)
         if self.response_mode == "fragment":
-            return f"{self.redirect_uri}#{encoded}"
-        joint = "&" if "?" in self.redirect_uri else "?"
-        if self.redirect_uri.endswith(("?", "&")):
-            joint = ""
-        return f"{self.redirect_uri}{joint}{encoded}"
+            return f"{self.redirect_uri}#{urlencode(self.parameters, quote_via=quote)}"
+        return with_query(self.redirect_uri, self.parameters)
 
 
 def success(request: AuthorizationRequest, issuer: str, code: str) -> AuthorizationResponse:

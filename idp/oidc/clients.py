@@ -4,13 +4,14 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, String, false, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.kernel.errors import Refused
 from idp.kernel.secrets import hash_secret, is_same
+from idp.kernel.uris import with_query
 from idp.store.base import Base
 
 PROFILES = ("oidc", "fapi2")
@@ -174,8 +175,7 @@ class Client(Base):
         """
         if self.client_uri or not self.initiate_login_uri:
             return self.client_uri
-        joint = "&" if urlsplit(self.initiate_login_uri).query else "?"
-        return f"{self.initiate_login_uri}{joint}{urlencode({'iss': issuer})}"
+        return with_query(self.initiate_login_uri, [("iss", issuer)])
 
     def shown(self, name: str, language: str) -> str | None:
         """A member that people see, in this language if it was registered in it (OpenID Connect Registration 2.1)."""

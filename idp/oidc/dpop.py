@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import InvalidRequestError
 from sqlalchemy.orm import Session as Unit
 
 from idp.kernel.clock import Clock
@@ -78,12 +79,12 @@ class Proofs:
 
     def of_client(self, client: Client, presented: str | None, path: str) -> Proof | None:
         """The proof with which a client asks for tokens; None when it shows none and needs none. Raises
-        InvalidDpopProof.
+        InvalidDpopProof, and InvalidRequestError when it shows none and needs one (RFC 6749 5.2).
         """
         if presented is not None:
             return self.verified(presented, client, "POST", path)
         if client.needs_dpop:
-            raise InvalidDpopProof("a DPoP proof is required")
+            raise InvalidRequestError("a DPoP proof is required")
         return None
 
     def verified(

@@ -13,8 +13,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
 
+from idp.kernel.uris import with_query
 from idp.oidc.clients import Client
 from idp.oidc.parameters import Parameters
 
@@ -94,7 +94,4 @@ def _redirect_to(parameters: Parameters, client: Client | None) -> str | None:
     if client is None or uri not in client.post_logout_redirect_uris:
         raise _Wrong("post_logout_redirect_uri is not registered for the client")
     state = parameters.get("state")
-    if state is None:
-        return uri
-    joint = "&" if "?" in uri else "?"
-    return f"{uri}{joint}{urlencode({'state': state}, quote_via=quote)}"
+    return uri if state is None else with_query(uri, [("state", state)])

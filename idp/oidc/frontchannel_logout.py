@@ -7,8 +7,8 @@ cookies of other sites from frames, so most clients know the session by them alo
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
+from idp.kernel.uris import with_query
 from idp.oidc.clients import Client, origin
 
 # What stands in the policy of a page must not be able to say more there than one host.
@@ -35,8 +35,7 @@ def frames(clients: Iterable[Client], issuer: str, sid: str) -> Sequence[Frame]:
     for client in clients:
         uri, allowed = client.frontchannel_logout_uri, _origin(client)
         if uri and allowed:
-            joint = "&" if "?" in uri else "?"
-            address = f"{uri}{joint}{urlencode({'iss': issuer, 'sid': sid})}"
+            address = with_query(uri, [("iss", issuer), ("sid", sid)])
             found.append(Frame(client.client_name, address, allowed))
     return tuple(found)
 

@@ -8,7 +8,9 @@
     logout.py        the person's own logout
     simulate.py      who would meet what on another day, by the same checks
     people.py        person_of: what the pipeline knows of an account
-    flow.py          begin, look, record, complete
+    looks.py         Looks: the situation of an attempt right now, and the prompt that is pending
+    flow.py          Flow: begin, look, record, complete; where a session opens
+    outcomes.py      what those answer with
 
     request -> begin -> [ look -> next_prompt -> screen -> answer -> proof recorded ] ... -> session -> complete -> code
 

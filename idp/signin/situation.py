@@ -1,4 +1,4 @@
-"""All that a check may see, in one frozen value, built in one place (`flow`): no database, no clock, no request."""
+"""All that a check may see, in one frozen value, built in one place (`looks`): no database, no clock, no request."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta

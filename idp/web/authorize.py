@@ -6,7 +6,7 @@ from idp.audit.events import AuthorizationRefused
 from idp.oidc import authorization_response
 from idp.oidc.errors import SentToClient
 from idp.sessions.idle import is_top_level_navigation
-from idp.signin.flow import Begun
+from idp.signin.outcomes import Begun
 from idp.web import cookies, front_channel, responses
 from idp.web.signin import go_to
 from idp.web.use_cases import use_cases

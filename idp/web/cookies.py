@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from flask import Response, request
 
-from idp.signin.flow import Browser
+from idp.signin.outcomes import Browser
 from idp.web import texts
 from idp.web.device import device_name
 from idp.web.use_cases import use_cases

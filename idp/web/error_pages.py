@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from idp.audit.events import AuthorizationRefused
 from idp.kernel.errors import Throttled
+from idp.oidc.discovery import OPENID_CONFIGURATION
 from idp.oidc.errors import ShownToEndUser
 from idp.web.pages import render
 from idp.web.use_cases import use_cases
@@ -40,7 +41,7 @@ FOR_PROGRAMS = (
     "/session/activity",
     "/session/status",
     "/jwks",
-    "/.well-known/openid-configuration",
+    OPENID_CONFIGURATION,
     "/health/live",
     "/health/ready",
 )

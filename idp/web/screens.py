@@ -23,7 +23,7 @@ from idp.signin.answers.common import (
     usable_credential,
     usable_methods,
 )
-from idp.signin.flow import ONCE_MORE, Look
+from idp.signin.outcomes import ONCE_MORE, Look
 from idp.signin.people import campaign_of, shares_address
 from idp.web import cookies, csrf, texts
 from idp.web.appearance import dressed, logo_of

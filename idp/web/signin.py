@@ -11,8 +11,8 @@ from werkzeug.exceptions import NotFound
 
 from idp.accounts.names import canonical
 from idp.signin.answers.common import Blocked, Wait
-from idp.signin.flow import Advanced, Begun, Closed, Completed, OutOfReach
 from idp.signin.logout import Over
+from idp.signin.outcomes import Advanced, Begun, Closed, Completed, OutOfReach
 from idp.web import cookies, csrf, responses, session_over
 from idp.web.pages import render
 from idp.web.screens import SCREENS, blocked, waiting

@@ -5,6 +5,7 @@ from typing import Protocol
 from flask import current_app
 
 from idp.admin.registration import Registration
+from idp.admin.signing_keys import SigningKeys
 from idp.audit.trail import Trail
 from idp.kernel.clock import Clock
 from idp.kernel.envelope import Envelope
@@ -42,6 +43,8 @@ class UseCases(Protocol):
     def envelope(self) -> Envelope: ...
     @property
     def keys(self) -> Keys: ...
+    @property
+    def signing_keys(self) -> SigningKeys: ...
     @property
     def proofs(self) -> Proofs: ...
     @property

@@ -33,6 +33,7 @@ from idp.sessions.models import Session
 from idp.signin import checks, prompts
 from idp.signin.flow import Flow
 from idp.signin.interaction import Interaction
+from idp.signin.looks import Looks
 from idp.signin.prompts import PROMPTS, Pending, Prompt
 from idp.signin.situation import Situation
 from idp.store.engine import db
@@ -222,7 +223,7 @@ POINTS: tuple[tuple[Any, str, tuple[Callable[[World], Journey], ...]], ...] = (
     (Envelope, "open", (proving, enrolling)),
     (Envelope, "seal", (enrolling,)),
     (Trail, "record", JOURNEYS),
-    (Flow, "_person", JOURNEYS),
+    (Looks, "_person", JOURNEYS),
     (Flow, "_finish", (proving,)),
     (Sessions, "open", JOURNEYS),
     (Sessions, "load_live", JOURNEYS),
@@ -259,7 +260,7 @@ def test_a24_whichever_check_breaks_nothing_is_skipped(world: World, monkeypatch
         for check in prompt.checks:
             trap = Trap()
             reason = (prompt.name, check.reason)
-            monkeypatch.setattr("idp.signin.flow.next_prompt", with_breaking_check(trap, reason))
+            monkeypatch.setattr("idp.signin.looks.next_prompt", with_breaking_check(trap, reason))
             forget_consent(world)
             assert journey.walk(trap) > 0, reason
 
@@ -283,7 +284,7 @@ def test_a24_a_check_whose_failure_counted_as_nothing_to_ask_would_skip_the_code
         except Broken:
             return None
 
-    monkeypatch.setattr("idp.signin.flow.next_prompt", lenient)
+    monkeypatch.setattr("idp.signin.looks.next_prompt", lenient)
     browser, client, anna = world.browser(), world.make.client(), world.make.person(totp=True)
     assert browser.submit(browser.begin(client), **anna.names).code
 

@@ -18,7 +18,8 @@ from idp.oidc.models import AuthorizationCode
 from idp.sessions.models import Session
 from idp.signin import prompts
 from idp.signin.answers.door import Answers
-from idp.signin.flow import Closed, Flow
+from idp.signin.looks import Looks
+from idp.signin.outcomes import Closed
 from idp.signin.prompts import PROMPTS, Pending
 from idp.signin.situation import Situation
 from idp.web import csrf
@@ -37,7 +38,7 @@ def with_prompts(monkeypatch: pytest.MonkeyPatch, changed: Callable[[prompts.Pro
     def next_prompt(situation: Situation) -> Pending | None:
         return prompts.next_prompt(situation, other)
 
-    monkeypatch.setattr("idp.signin.flow.next_prompt", next_prompt)
+    monkeypatch.setattr("idp.signin.looks.next_prompt", next_prompt)
 
 
 def without_reason(monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
@@ -456,7 +457,7 @@ def test_a29_an_interaction_does_not_advance_in_another_browser(world: World) ->
 def test_a29_unbound_interactions_would_go_on_in_the_other_browser(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Flow, "_is_bound", lambda *_: True)
+    monkeypatch.setattr(Looks, "is_bound", lambda *_: True)
     pages = [page for _, page in foreign_link(world)]
     assert "verify_second_factor" in [page.prompt for page in pages]
 

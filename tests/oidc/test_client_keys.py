@@ -105,6 +105,7 @@ def test_keys_by_value_verify_and_nothing_is_fetched(keys: ClientKeys) -> None:
     assert keys.verified(client, by(named("3"))) is None
 
 
+@pytest.mark.demand(51)
 @pytest.mark.parametrize("alg", ["RS256", "PS256", "ES256", "EdDSA"])
 def test_key_without_kid_and_alg_verifies(keys: ClientKeys, alg: str) -> None:
     # #51
@@ -151,6 +152,7 @@ def test_keys_are_fetched_once_and_kept_for_ten_minutes(keys: ClientKeys, ticks:
     assert (receiver.calls[0].method, receiver.calls[0].path) == ("GET", "/logout")
 
 
+@pytest.mark.demand(50)
 def test_client_that_rotates_its_key_uses_the_new_one_at_once(
     keys: ClientKeys, ticks: Ticks, receiver: Receiver
 ) -> None:
@@ -170,6 +172,7 @@ def test_client_that_rotates_its_key_uses_the_new_one_at_once(
     assert keys.verified(client, by(newest)) is not None
 
 
+@pytest.mark.demand(50)
 def test_unknown_kid_calls_an_address_once_in_ten_seconds_whatever_is_sent(
     keys: ClientKeys, ticks: Ticks, receiver: Receiver
 ) -> None:
@@ -471,6 +474,7 @@ def near(app: Flask, clock: FixedClock, make: Factories) -> Provider:
     return Provider(app, clock, make)
 
 
+@pytest.mark.demand(50)
 def test_client_with_keys_at_an_address_signs_in_rotates_and_refreshes(near: Provider, receiver: Receiver) -> None:
     # #50, as the certification suite's refresh-token-rp-key-rotation does it.
     party = near.client(token_endpoint_auth_method="private_key_jwt", jwks_uri=receiver.url)

@@ -14,7 +14,9 @@ from sqlalchemy import ColumnElement
 from idp.factors.totp import Totp
 from idp.sessions import idle
 from idp.sessions.models import Session
-from idp.signin.flow import Browser, Flow, Look
+from idp.signin.flow import Flow
+from idp.signin.looks import Looks
+from idp.signin.outcomes import Browser, Look
 from idp.signin.prompts import PROMPTS, Pending, next_prompt
 from idp.signin.situation import Situation
 from tests.conftest import is_long
@@ -43,17 +45,17 @@ def without(*reasons: str) -> Mutant:
     )
 
     def mutate(patch: pytest.MonkeyPatch) -> None:
-        patch.setattr("idp.signin.flow.next_prompt", partial(next_prompt, prompts=kept))
+        patch.setattr("idp.signin.looks.next_prompt", partial(next_prompt, prompts=kept))
 
     return mutate
 
 
 def door_accepts_any_prompt(patch: pytest.MonkeyPatch) -> None:
     """Page and answer take the prompt of the address for the pending one; what follows an answer is as ever."""
-    look_at = Flow._look
+    look_at = Looks.at
 
-    def obliging(flow: Flow, *about: Any) -> Look:
-        look = look_at(flow, *about)
+    def obliging(looks: Looks, *about: Any) -> Look:
+        look = look_at(looks, *about)
         named = (request.view_args or {}).get("prompt")
         g.looks = g.get("looks", 0) + 1
         is_before_the_answer = g.looks <= (2 if request.method == "POST" else 1)
@@ -62,7 +64,7 @@ def door_accepts_any_prompt(patch: pytest.MonkeyPatch) -> None:
                 return replace(look, pending=Pending(prompt, ("asked for",)))
         return look
 
-    patch.setattr(Flow, "_look", obliging)
+    patch.setattr(Looks, "at", obliging)
 
 
 def may_postpone_always(patch: pytest.MonkeyPatch) -> None:
@@ -73,7 +75,7 @@ def may_postpone_always(patch: pytest.MonkeyPatch) -> None:
 
 
 def interaction_is_any_browsers(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Flow, "_is_bound", lambda *_: True)
+    patch.setattr(Looks, "is_bound", lambda *_: True)
 
 
 def spent_proofs_count_again(patch: pytest.MonkeyPatch) -> None:
@@ -97,8 +99,8 @@ def codes_are_accepted_again(patch: pytest.MonkeyPatch) -> None:
 
 def session_opens_with_the_password(patch: pytest.MonkeyPatch) -> None:
     def early(flow: Flow, unit: Any, interaction: Any, client: Any, browser: Browser) -> Any:
-        live = flow._live_session(unit, browser)
-        look: Look = flow._look(unit, interaction, client, live)
+        live = flow._looks.live_session(unit, browser)
+        look: Look = flow._looks.at(unit, interaction, client, live)
         opened = flow._spend_proofs(unit, look, live) if look.situation.proofs.password else None
         return flow._go(look, opened)
 

@@ -18,7 +18,8 @@ from idp.factors.models import Credential
 from idp.kernel.clock import Clock
 from idp.kernel.envelope import Envelope
 from idp.kernel.secrets import DerivedKeys
-from idp.signin.flow import Advanced, Browser, Closed, Completed, Flow, Look
+from idp.signin.flow import Flow
+from idp.signin.outcomes import Advanced, Browser, Closed, Completed, Look
 from idp.store.units import UnitsOfWork
 
 

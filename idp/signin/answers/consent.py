@@ -9,7 +9,7 @@ from idp.consents.record import grant
 from idp.kernel.secrets import DerivedKeys, is_same
 from idp.oidc.clients import OFFLINE_ACCESS
 from idp.signin.answers.common import Answering, Form, Reaction, about, confirmation
-from idp.signin.flow import Advanced, Browser, Look
+from idp.signin.outcomes import Advanced, Browser, Look
 
 
 class Consent:

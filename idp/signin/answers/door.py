@@ -18,7 +18,7 @@ from idp.signin.answers.identify import Identify
 from idp.signin.answers.postpone import Postpone
 from idp.signin.answers.sending import Sending
 from idp.signin.answers.verify_second_factor import VerifySecondFactor
-from idp.signin.flow import Advanced, Browser, Closed, Look
+from idp.signin.outcomes import Advanced, Browser, Closed, Look
 
 
 class Answers:

@@ -32,8 +32,8 @@ from idp.signin.answers.common import (
 from idp.signin.answers.postpone import Postpone
 from idp.signin.answers.sending import Sending, occasion
 from idp.signin.answers.verify_second_factor import proof, wrong
-from idp.signin.flow import Advanced, Browser, Look
 from idp.signin.interaction import Interaction
+from idp.signin.outcomes import Advanced, Browser, Look
 
 # A person who enrols has proven the password, so guessing is less of a danger; it is not free either.
 ENROLMENT_TRIES = 10

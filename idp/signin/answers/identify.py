@@ -21,7 +21,7 @@ from idp.signin.answers.common import (
     typed,
 )
 from idp.signin.answers.verify_second_factor import VerifySecondFactor
-from idp.signin.flow import Advanced, Browser, Closed, Look
+from idp.signin.outcomes import Advanced, Browser, Closed, Look
 
 TYPED = ("typed_organisation", "typed_username")
 

@@ -10,7 +10,7 @@ from idp.audit.events import EnrolmentPostponed, PostponementRefused
 from idp.kernel.secrets import DerivedKeys, is_same
 from idp.signin import checks
 from idp.signin.answers.common import Answering, Form, Reaction, about, an_error, confirmation
-from idp.signin.flow import Browser, Look
+from idp.signin.outcomes import Browser, Look
 from idp.signin.people import campaign_of
 
 

@@ -16,7 +16,7 @@ from idp.factors.base import NotYet, Occasion, Purpose, Recipient, SecondFactor,
 from idp.factors.models import SentCode
 from idp.mail.post import MailState, Post
 from idp.signin.answers.common import Answering, about
-from idp.signin.flow import Browser, Look
+from idp.signin.outcomes import Browser, Look
 from idp.texts.catalogue import LANGUAGES
 
 RESENT = "code.notice.resent"

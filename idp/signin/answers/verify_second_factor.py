@@ -28,7 +28,7 @@ from idp.signin.answers.common import (
     usable_methods,
 )
 from idp.signin.answers.sending import Sending
-from idp.signin.flow import Advanced, Browser, Look
+from idp.signin.outcomes import Advanced, Browser, Look
 
 
 class VerifySecondFactor:
