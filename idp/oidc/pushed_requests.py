@@ -47,6 +47,16 @@ def find(unit: Unit, request_uri: str, client_id: str) -> Pushed | None:
     return unit.scalars(query).one_or_none()
 
 
+def begin(unit: Unit, name: str, client_id: str, now: datetime) -> None:
+    """An attempt waits for its answer: the request is kept as long as that can be given."""
+    unit.execute(
+        update(Pushed)
+        .where(Pushed.request_uri_hash == bytes.fromhex(name), Pushed.client_id == client_id)
+        .values(begun_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def complete(unit: Unit, name: str, client_id: str, now: datetime) -> bool:
     """True when it was not answered yet; from now on it is. One statement, of a hundred at once one is the first."""
     completed = (

@@ -27,7 +27,7 @@ INSTANT = timedelta(milliseconds=1)
 REQUEST_LIFETIME = timedelta(hours=24)
 # What somebody set up or enrolled: these grow with the number of people and applications, not with time.
 KEPT = {
-    *("accounts", "clients", "consents", "credentials", "initial_access_tokens"),
+    *("accounts", "client_origins", "consents", "credentials", "initial_access_tokens"),
     *("organizations", "organization_logos", "signing_keys"),
 }
 

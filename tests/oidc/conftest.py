@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -43,7 +44,10 @@ def _provider(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         server: Postgresql = request.getfixturevalue("postgresql")
         url = server.create_database(f"protocol_{uuid4().hex}", template=request.getfixturevalue("postgresql_template"))
     clock = FixedClock(START)
-    application = create_app(make_settings(url, egress={"allow_loopback": True}), clock)
+    # All of these tests are one source, within an hour or two.
+    values: dict[str, Any] = {"egress": {"allow_loopback": True}, "audit": {"refusals_per_hour": 1000000}}
+    values["tokens"] = {"pushed_requests_per_minute": 100000}
+    application = create_app(make_settings(url, **values), clock)
     made = Provider(application, clock, Factories(application))
     with application.app_context():
         made.services.signing_keys.ensure()

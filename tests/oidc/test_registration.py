@@ -123,7 +123,7 @@ EVERYTHING: dict[str, Any] = {
     "frontchannel_logout_session_required": True,
     "software_id": "4NRB1-0XZABZI9E6-5SM3R",
     "software_version": "2.1",
-    "session_activity": "token_refresh",
+    "session_activity": "none",
     "client_name#nl": "Een derde",
     "policy_uri#nl": "https://rp.example/beleid",
 }
@@ -176,7 +176,7 @@ def test_client_without_a_secret_is_given_none(registrations: Registrations) -> 
 
 
 def test_web_client_without_a_secret_runs_in_the_page(registrations: Registrations) -> None:
-    told = registrations.registered(token_endpoint_auth_method="none", session_activity="reported")
+    told = registrations.registered(token_endpoint_auth_method="none")
     assert told["application_type"] == "web" and "client_secret" not in told
     assert registrations.row(told["client_id"]).application_type == "browser"
 
@@ -409,7 +409,6 @@ REFUSED: list[dict[str, Any]] = [
     {"application_type": "browser"},
     {"application_type": "spa"},
     {"token_endpoint_auth_method": "tls_client_auth"},
-    {"token_endpoint_auth_method": "none"},  # session_activity must be chosen
     {"token_endpoint_auth_signing_alg": "none"},
     {"id_token_signed_response_alg": "none"},
     {"id_token_signed_response_alg": "HS256"},
@@ -421,7 +420,8 @@ REFUSED: list[dict[str, Any]] = [
     {"scope": "openid admin"},
     {"scope": "email"},
     {"session_activity": "always"},
-    {"session_activity": "token_refresh"},
+    {"session_activity": "reported"},
+    {"session_activity": "token_refresh", "grant_types": ["authorization_code", "refresh_token"]},
     {"jwks": {"keys": [JWK]}, "jwks_uri": "https://rp.example/jwks"},
     {"jwks": {"keys": [{**JWK, "d": "x"}]}},
     {"jwks": {"keys": "x"}},

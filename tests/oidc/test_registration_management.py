@@ -134,7 +134,7 @@ def test_secret_stays_and_another_method_that_needs_one_gets_one(
         registrations.send("PUT", path(told), sent(told, token_endpoint_auth_method="client_secret_post"), token)
     )
     assert "client_secret" not in post and registrations.row(told["client_id"]).has_secret(told["client_secret"])
-    wish = sent(told, client_secret=None, token_endpoint_auth_method="none", session_activity="reported")
+    wish = sent(told, client_secret=None, token_endpoint_auth_method="none")
     none = body(registrations.send("PUT", path(told), wish, token))
     assert not {"client_secret", "client_secret_expires_at"} & set(none)
     assert registrations.row(told["client_id"]).client_secret_hash is None
