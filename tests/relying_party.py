@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qsl, quote_plus, urlencode, urljoin, urlsplit
 
@@ -82,8 +83,8 @@ def inside(app: Flask) -> Transport:
     return send
 
 
-def over_the_network(timeout: float = 10.0) -> Transport:
-    """Requests travel over the network. Redirects are not followed."""
+def over_the_network(timeout: float = 10.0, authority: Path | None = None) -> Transport:
+    """Requests travel over the network. Redirects are not followed. `authority`: whose certificates are believed."""
 
     def send(request: HttpRequest) -> HttpAnswer:
         with requests.Session() as session:
@@ -95,6 +96,7 @@ def over_the_network(timeout: float = 10.0) -> Transport:
                 data=None if request.form is None else dict(request.form),
                 timeout=timeout,
                 allow_redirects=False,
+                verify=True if authority is None else str(authority),
             )
             headers = {name.lower(): value for name, value in response.headers.items()}
             return HttpAnswer(response.status_code, headers, response.content)

@@ -7,6 +7,8 @@
     data_folder.py     settings, database and log of one demonstration
     ports.py           where everything is
     processes.py       children that end with their parent
+    certification.py   somebody and clients for a conformance suite: `--certification`
+    conformance_suite.py   its plans, and the files that configure it: our pages as its browser goes through them
 
     relying_party.py   create_relying_party(config) -> Flask: "Atosi" and "Rapportages", which hand their login over
     mailbox.py         an SMTP server that keeps what it receives, and a page that shows it

@@ -1,6 +1,7 @@
 """`idp demo`: everything there is to see, on one machine, with one command."""
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -10,7 +11,8 @@ from pathlib import Path
 
 import click
 
-from idp.demo import people
+from idp.demo import certification, people
+from idp.demo.certification import SUITE, Certification
 from idp.demo.demonstration import Running, application_config, running, wait
 from idp.demo.mailbox import run_mailbox
 from idp.demo.people import APPLICATIONS, ORG_CODE, PEOPLE, Application
@@ -21,10 +23,13 @@ from idp.demo.relying_party import create_relying_party
 from idp.demo.server import serve
 from idp.kernel.clock import SystemClock
 from idp.kernel.errors import Misconfigured
-from idp.settings import format_duration, load, parse_duration
+from idp.settings import LEAVES, format_duration, load, parse_duration
+from idp.settings.values import is_loopback
 
 # Shorter than somebody needs to log in at the second application.
 SHORTEST_IDLE = timedelta(seconds=3)
+# Nothing that has a meaning of its own in settings, in JSON or in what the suite compares with.
+PLAIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~-]+)*/?")
 
 
 class Duration(click.ParamType[timedelta]):
@@ -76,6 +81,18 @@ class Duration(click.ParamType[timedelta]):
     help="Run one application alone. IDP_DEMO_ISSUER, IDP_DEMO_CLIENT_ID and IDP_DEMO_CLIENT_SECRET tell it its place.",
 )
 @click.option(
+    "--certification",
+    "certifies",
+    is_flag=True,
+    help="Let the OpenID Foundation's conformance suite test the provider: docs/certification.md.",
+)
+@click.option(
+    "--issuer",
+    metavar="URL",
+    help="With --certification: the https address of a proxy on this machine that speaks TLS before the provider.",
+)
+@click.option("--suite", metavar="URL", help=f"With --certification: where the suite is, {SUITE} if you do not say.")
+@click.option(
     "--people-only",
     is_flag=True,
     help="Put the people, and with --application that one, in the database of the settings (mode demo), and end.",
@@ -88,12 +105,16 @@ def demo(
     data: Path | None,
     mailbox_only: bool,
     application: str | None,
+    certifies: bool,
+    issuer: str | None,
+    suite: str | None,
     people_only: bool,
 ) -> None:
     """Run a provider with two applications, a mailbox and five people, until Ctrl-C.
 
     Lines for people go to standard error. When everything answers, standard output gets one line of JSON.
     """
+    kit = _kit(certifies, issuer, suite, host)
     with stopped_by_signals():
         try:
             if people_only:
@@ -103,15 +124,44 @@ def demo(
             elif application is not None:
                 _run_application(Ports(port or FIRST), host, _named(application))
             else:
-                _run_all(data, port, host, later, idle)
+                _run_all(data, port, host, later, idle, kit)
         except KeyboardInterrupt:
             return
 
 
-def _run_all(data: Path | None, port: int | None, host: str, later: timedelta, idle: timedelta | None) -> None:
+def _kit(certifies: bool, issuer: str | None, suite: str | None, host: str) -> Certification | None:
+    for option, given in (("--issuer", issuer), ("--suite", suite)):
+        if given is None:
+            continue
+        if not certifies:
+            raise click.UsageError(f"{option} needs --certification.")
+        if not PLAIN.fullmatch(given):
+            raise click.BadParameter(f"{given!r} is not as in https://HOST[:PORT][/PATH]", param_hint=option)
+        try:
+            LEAVES["issuer"].check(given)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint=option) from error
+    if not certifies:
+        return None
+    if not is_loopback(host):
+        raise click.UsageError(
+            "--certification listens on this machine alone: anybody may register applications, and everybody knows the "
+            "password. Let a proxy on this machine pass requests on (--issuer)."
+        )
+    return Certification(suite or SUITE, issuer)
+
+
+def _run_all(
+    data: Path | None,
+    port: int | None,
+    host: str,
+    later: timedelta,
+    idle: timedelta | None,
+    kit: Certification | None,
+) -> None:
     if idle is not None and idle < SHORTEST_IDLE:
         raise click.BadParameter(f"at least {format_duration(SHORTEST_IDLE)}", param_hint="--idle")
-    with _folder(data) as path, running(path, port, host, later, idle) as shown:
+    with _folder(data) as path, running(path, port, host, later, idle, kit) as shown:
         click.echo(_for_people(shown, later, idle, kept=data is not None), err=True)
         click.echo(shown.as_json())
         sys.stdout.flush()
@@ -192,6 +242,13 @@ def _for_people(shown: Running, later: timedelta, idle: timedelta | None, kept: 
     if idle is not None:
         lines.append(f"  Whoever does nothing for {format_duration(idle)} is signed out of both applications.")
         lines.append(f"  What they were told: idp --config {shown.folder.config} session list, session show SID")
+    if shown.kit is not None:
+        if shown.kit.issuer is not None:
+            lines.append(f"  The proxy at {shown.issuer} passes requests on to http://{LOOPBACK}:{ports.provider}")
+        lines.append(f"  For the conformance suite at {shown.kit.suite}: organisation {certification.ORG_CODE},")
+        lines.append(
+            f"  {certification.USERNAME}, {certification.PASSWORD}; its configurations: {shown.folder.for_suite}"
+        )
     lines.append(f"  Settings and database: {shown.folder.path} ({'kept' if kept else 'removed at the end'})")
     lines += ["  Press Ctrl-C to stop.", ""]
     return "\n".join(lines)

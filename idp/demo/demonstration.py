@@ -8,11 +8,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
-from idp.demo import people, server
+from idp.demo import certification, people, server
+from idp.demo.certification import Certification
+from idp.demo.conformance_suite import PLANS, configurations
 from idp.demo.data_folder import DataFolder
 from idp.demo.mailbox import Mailbox, create_mailbox, smtp_server
 from idp.demo.people import APPLICATIONS, ORG_CODE, PEOPLE, Application
@@ -27,6 +31,7 @@ from idp.store import schema
 STARTS_WITHIN = timedelta(seconds=120)
 LOOKS_EVERY_SECONDS = 0.1
 LAST_LINES = 20
+CLIENT_KEYS = "client-keys.json"
 IDLE = "IDP_SESSION__IDLE_TIMEOUT"
 # The machine's proxy settings are for the world outside; what is started here listens here.
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -34,7 +39,7 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 @dataclass(frozen=True)
 class Running:
-    """What answers, and who can log in."""
+    """What answers, and who can log in. `configurations` are the files for a conformance suite, by their names."""
 
     folder: DataFolder
     issuer: str
@@ -42,6 +47,8 @@ class Running:
     totp_keys: Mapping[str, str]
     states: Mapping[str, str]
     provider: "subprocess.Popen[bytes]"
+    kit: Certification | None = None
+    configurations: Mapping[str, Path] = field(default_factory=dict)
 
     def as_json(self) -> str:
         """One line for programs."""
@@ -61,23 +68,41 @@ class Running:
                     }
                     for person in PEOPLE
                 },
+                **({} if self.kit is None else {"certification": self._for_suite(self.kit)}),
             }
         )
+
+    def _for_suite(self, kit: Certification) -> dict[str, Any]:
+        return {
+            "suite": kit.suite,
+            "organisation": certification.ORG_CODE,
+            "username": certification.USERNAME,
+            "password": certification.PASSWORD,
+            "plans": [
+                {"plan": plan.chosen, "configuration": str(self.configurations[plan.configuration])} for plan in PLANS
+            ],
+        }
 
 
 @contextmanager
 def running(
-    path: Path, first_port: int | None, host: str, later: timedelta, idle: timedelta | None = None
+    path: Path,
+    first_port: int | None,
+    host: str,
+    later: timedelta,
+    idle: timedelta | None = None,
+    kit: Certification | None = None,
 ) -> Iterator[Running]:
     """Everything answers inside the `with` block; after it no process, thread or port of it is left.
 
-    `later` moves the clock of all parts, `idle` is the idle time-out of sessions. Raises PortTaken, OtherPorts,
-    Misconfigured and Ended.
+    `later` moves the clock of all parts, `idle` is the idle time-out of sessions; with a `kit` a conformance suite
+    finds what it needs. Raises PortTaken, OtherPorts, OtherDemonstration, OtherSuite, Misconfigured and Ended.
     """
     folder, clock = DataFolder(path), clock_later(later)
-    ports = folder.write_settings(first_port)
+    ports = folder.write_settings(first_port, kit)
     require_free(ports.all, host)
     issuer, client_secrets, totp_keys, states = _prepare(folder, ports, clock)
+    files = {} if kit is None else _prepare_certification(folder, clock, kit)
     with ExitStack() as stack:
         for application in APPLICATIONS:
             config = _config(application, issuer, ports, client_secrets[application.client_id])
@@ -94,8 +119,10 @@ def running(
         if idle is not None:
             variables[IDLE] = format_duration(idle)
         provider = stack.enter_context(child(command(), variables, folder.log))
-        shown = Running(folder, issuer, ports, totp_keys, states, provider)
-        for url in (f"{issuer}/health/ready", *map(base_url, ports.all[1:-1])):
+        shown = Running(folder, issuer, ports, totp_keys, states, provider, kit, files)
+        # Not by the issuer: a proxy may not be there yet.
+        provider_here = f"http://localhost:{ports.provider}{urlsplit(issuer).path}"
+        for url in (f"{provider_here}/health/ready", *map(base_url, ports.all[1:-1])):
             _wait_until_answers(url, shown)
         yield shown
 
@@ -126,6 +153,16 @@ def _prepare(
                 services, each, base_url(ports.application(each.offset)), client_secrets[each.client_id]
             )
         return settings.issuer, client_secrets, people.totp_keys(services), people.states(services)
+
+
+def _prepare_certification(folder: DataFolder, clock: Clock, kit: Certification) -> Mapping[str, Path]:
+    """Somebody and clients for a conformance suite are in the database; the files that tell the suite of them."""
+    settings = load(folder.config, environ={})
+    keys = folder.read_json(CLIENT_KEYS) or certification.new_keys()
+    folder.write_json({CLIENT_KEYS: keys})
+    with services_of(settings, clock) as services:
+        clients = certification.add(services, kit, keys)
+    return folder.write_json(configurations(settings.issuer, clients))
 
 
 def _config(application: Application, issuer: str, ports: Ports, client_secret: str) -> RelyingPartyConfig:

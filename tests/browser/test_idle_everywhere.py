@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from idp.kernel.clock import ticks
 from tests.browser.visitor import CODE, LOGIN, WELCOME, Tab, Visitor, start
-from tests.demo.test_demo_command import Demo, base_port, code, running
+from tests.demo.command import Demo, base_port, code, running
 from tests.demo.test_idle import told
 
 pytestmark = pytest.mark.xdist_group("browser")

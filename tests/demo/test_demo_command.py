@@ -7,84 +7,26 @@ import os
 import signal
 import smtplib
 import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import timedelta
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-import pyotp
 import pytest
+import requests
 
 from idp.demo.provider import services_of
-from idp.kernel.clock import ShiftedClock, SystemClock
+from idp.kernel.clock import SystemClock
 from idp.settings import load
+from idp.settings.groups import RegistrationSettings
+from tests.demo.command import IDP, Demo, base_port, code, environment, running
 from tests.live import Person
 from tests.mail.letters_of_all_kinds import CODE, code_letter
-from tests.relying_party import Page
-from tests.services.ports import free_ports, is_free
-from tests.services.processes import DIRECT, ChildProcess, ProcessFailed
+from tests.services.processes import DIRECT
 
-IDP = [sys.executable, "-m", "idp.cli"]
-# Standard error of what stands in the arguments goes to the file that `$0` names.
-ERRORS_APART = ["sh", "-c", 'exec "$@" 2>"$0"']
-STARTS_WITHIN = 150.0
 A_DAY = timedelta(days=1)
-
-
-def base_port() -> int:
-    """The first of the ports of a demonstration, all of them free."""
-    while not is_free((first := free_ports(4)) + 25):
-        continue
-    return first
-
-
-def environment(**variables: str) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("IDP_")}
-    return inherited | variables
-
-
-@dataclass(frozen=True)
-class Demo:
-    """A running demonstration: what it printed on standard output, and for people."""
-
-    process: ChildProcess
-    answer: Mapping[str, Any]
-    errors: Path
-
-    @property
-    def atosi(self) -> str:
-        return str(self.answer["applications"]["atosi"])
-
-    @property
-    def rapportages(self) -> str:
-        return str(self.answer["applications"]["rapportages"])
-
-    def names(self, username: str) -> dict[str, str]:
-        """The login form, filled in."""
-        user = self.answer["users"][username]
-        return {"organisation": user["organisation"], "username": username, "password": user["password"]}
-
-    def logging_in(self, username: str, person: Person | None = None) -> Page:
-        """What somebody meets after the password."""
-        person = person or Person()
-        return person.submit(person.open(f"{self.atosi}/login"), self.names(username), button="login-submit")
-
-
-@contextmanager
-def running(folder: Path, *arguments: str, **variables: str) -> Iterator[Demo]:
-    errors = folder / "stderr"
-    process = ChildProcess([*ERRORS_APART, errors, *IDP, "demo", *arguments], environment=environment(**variables))
-    with process:
-        try:
-            process.wait_until(lambda: process.output().endswith("\n"), "it prints a line", timeout=STARTS_WITHIN)
-        except ProcessFailed as failure:
-            raise ProcessFailed(f"{failure}{errors.read_text()}") from None
-        yield Demo(process, json.loads(process.output()), errors)
 
 
 @pytest.fixture(scope="module")
@@ -93,11 +35,6 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     folder = tmp_path_factory.mktemp("demo")
     with running(folder, IDP_DEMO_PORT=str(base_port())) as started:
         yield started
-
-
-def code(key: str, later: timedelta = timedelta(0)) -> str:
-    """What an authenticator app with this key shows when it is so much later."""
-    return pyotp.TOTP(key).at(ShiftedClock(SystemClock(), later).now())
 
 
 def descendants(pid: int) -> set[int]:
@@ -256,6 +193,44 @@ def test_commands_work_on_the_running_demonstration(demo: Demo) -> None:
     people = {row["username"]: row for row in json.loads(listed.stdout)}
     assert set(people) == set(demo.answer["users"])
     assert people["dirk"]["blocked_at"] is not None and people["carla"]["last_postponed_at"] is not None
+
+
+def test_nothing_that_certification_opens_is_open_in_a_demonstration_without_it(demo: Demo) -> None:
+    issuer = demo.answer["issuer"]
+    assert requests.post(f"{issuer}/register", json={}, timeout=30).status_code == 404
+    assert "registration_endpoint" not in Person().json(f"{issuer}/.well-known/openid-configuration")
+    settings = load(Path(demo.answer["config"]), environ={})
+    assert settings.registration == RegistrationSettings() and settings.trusted_proxies == ()
+    with services_of(settings, SystemClock()) as services:
+        assert [each.org_code for each in services.organizations.list()] == ["10234"]
+        assert {each.client_id for each in services.clients.list()} == {"atosi", "rapportages"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--certification", "--host", "0.0.0.0"], "this machine alone"),  # noqa: S104 - the refused one
+        (["--certification", "--host", "192.0.2.7"], "this machine alone"),
+        (["--certification", "--issuer", "http://idp.example"], "must be https"),
+        (["--certification", "--issuer", "https://idp.example/"], "slash"),
+        (["--certification", "--issuer", 'https://idp.example"'], "HOST"),
+        (["--certification", "--suite", "https://suite.example/*"], "HOST"),
+        (["--issuer", "https://idp.example"], "needs --certification"),
+        (["--suite", "https://suite.example"], "needs --certification"),
+    ],
+)
+def test_certification_that_cannot_be_or_is_open_to_others_is_refused_and_leaves_nothing(
+    tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    refused = subprocess.run(
+        [*IDP, "demo", *arguments],
+        env=environment(IDP_DEMO_PORT=str(base_port()), IDP_DEMO_DATA=str(tmp_path / "data")),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert refused.returncode == 2 and said in " ".join(refused.stderr.split()), refused.stderr
+    assert not (tmp_path / "data").exists()
 
 
 def test_taken_port_is_one_clear_sentence(demo: Demo, tmp_path: Path) -> None:

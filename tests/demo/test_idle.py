@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.demo.test_demo_command import IDP, Demo, base_port, code, environment, running
+from tests.demo.command import IDP, Demo, base_port, code, environment, running
 from tests.live import Person
 
 # Seconds. Enough for a busy machine to answer in between.

@@ -5,6 +5,7 @@ Its clock only moves forward. What changes the installation itself (keys, settin
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -21,6 +22,19 @@ from tests.services.postgresql import Postgresql
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def provider(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    with _provider(request, tmp_path_factory) as made:
+        yield made
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """A provider that no other tests use, for those that look at every row again and again."""
+    with _provider(request, tmp_path_factory) as made:
+        yield made
+
+
+@contextmanager
+def _provider(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     if request.param == "sqlite":
         template: Path = request.getfixturevalue("sqlite_template")
         path = tmp_path_factory.mktemp("protocol") / "idp.db"

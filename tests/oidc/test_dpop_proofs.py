@@ -330,6 +330,31 @@ def _is_right_at(seconds: int, is_right: bool) -> None:
     assert last.verified(presented, CLIENT, "POST", "/token") == proof
 
 
+@pytest.mark.parametrize("demands_nonce", [False, True])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("exp", value) for value in (-1, 0, 1, START.timestamp(), START.timestamp() - 0.5, "never", True, [], None)),
+        *(("exp", value) for value in (float("nan"), -float("inf"), -(10**400))),
+        *(
+            ("nbf", value)
+            for value in (START.timestamp() + 11, 10**400, float("nan"), float("inf"), "soon", True, {}, None)
+        ),
+    ],
+)
+def test_proof_whose_own_times_are_not_now_is_refused(name: str, value: Any, demands_nonce: bool) -> None:
+    # RFC 7519 4.1.4 and 4.1.5: nobody has to write them, but they count where they stand.
+    verifying = proofs(demands_nonce=demands_nonce)
+    claims = {**KEY.claims("POST", ADDRESS, START, nonce=verifying.nonce), name: value}
+    assert name in refusal(KEY.signed(KEY.header(), claims), verifying=verifying)
+
+
+def test_proof_whose_own_times_are_now_is_right() -> None:
+    now = START.timestamp()
+    for times in ({"exp": now + 1}, {"exp": 10**400}, {"nbf": now}, {"nbf": now + 10}, {"exp": now + 0.5, "nbf": 0}):
+        assert proofs().verified(signed(**times), CLIENT, "POST", "/token")
+
+
 def test_moment_may_have_decimals() -> None:
     assert proofs().verified(signed(iat=START.timestamp() - 0.5), CLIENT, "POST", "/token")
 

@@ -99,6 +99,23 @@ def test_client_authenticates_as_at_the_token_endpoint(provider: Provider, metho
     assert body(party.redeem(answer.values["code"]))["id_token"]
 
 
+def test_client_id_is_required_though_the_client_authenticates(party: RelyingParty) -> None:
+    # RFC 9126 2.1: a parameter that an authorization request must have, a pushed one must have as well.
+    for client_id in (None, "", [party.client_id, party.client_id]):
+        assert error(push(party, client_id=client_id)) == "invalid_request"
+
+
+def test_client_id_of_a_request_object_is_enough(provider: Provider) -> None:
+    # RFC 9126 3: beside the object stand only parameters that authenticate the client.
+    party = provider.client(jwks=public_keys("ES256"))
+    token = signed({**party.request(), "iss": party.client_id, "aud": provider.issuer})
+    headers = {"Authorization": basic(party.client_id, party.secret)}
+    assert body(party.post("/par", {"request": token}, headers), 201)["request_uri"]
+    nameless = {name: value for name, value in party.request().items() if name != "client_id"}
+    unnamed = signed({**nameless, "iss": party.client_id, "aud": provider.issuer})
+    assert error(party.post("/par", {"request": unnamed}, headers)) == "invalid_request"
+
+
 @pytest.mark.demand(38)
 @pytest.mark.parametrize(
     ("audience", "is_right"),
@@ -123,10 +140,6 @@ def test_fapi2_client_names_the_issuer_alone_when_it_pushes(
     response = provider.post("/par", form_encoded({**party.request(), **shown}))
     assert response.status_code == (201 if is_right else 401)
     assert is_right or error(response, 401) == "invalid_client"
-
-
-def test_client_id_may_be_said_by_the_authentication_alone(party: RelyingParty) -> None:
-    assert pushed(party, client_id=None)
 
 
 @pytest.mark.parametrize("client_id", ["somebody else", "\u00e9", "x" * 300])
