@@ -26,6 +26,7 @@ from idp.attempts.budget import Limits as AttemptLimits
 from idp.attempts.counts import Counts
 from idp.audit.trail import Trail
 from idp.egress.guarded import TIMEOUT_IN_A_REQUEST, GuardedClient
+from idp.egress.places import Places
 from idp.factors.email_code import Limits as MailCodeLimits
 from idp.factors.registry import Tools, highest_level, second_factors
 from idp.kernel.clock import Clock, SystemClock
@@ -45,6 +46,7 @@ from idp.oidc.keys import Keys
 from idp.oidc.protected_resource import ProtectedResources
 from idp.oidc.provider import Provider
 from idp.oidc.pushed_authorization import PushedAuthorization
+from idp.oidc.recorded_refusals import RecordedRefusals
 from idp.oidc.refresh_token import RefreshTokens
 from idp.oidc.request_intake import RequestIntake
 from idp.oidc.request_object import RequestObjects
@@ -73,6 +75,7 @@ class Services:
     clock: Clock
     units: UnitsOfWork
     trail: Trail
+    refusals: RecordedRefusals
     derived_keys: DerivedKeys
     envelope: Envelope
     post: Post
@@ -123,7 +126,11 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     post = Post(envelope, clock)
     egress = GuardedClient(settings.egress.allow_loopback)
     asking = GuardedClient(settings.egress.allow_loopback, TIMEOUT_IN_A_REQUEST)
-    keys, client_keys = Keys(units, envelope, clock), ClientKeys(asking)
+    places = Places(settings.server.threads)
+    keys, client_keys = Keys(units, envelope, clock), ClientKeys(asking, places)
+    refusals = RecordedRefusals(
+        units, trail, Counts(derived_keys, clock, "recorded_refusals"), settings.audit.refusals_per_hour
+    )
     assertions = ClientAssertions(units, clock, envelope, client_keys, settings.issuer)
     figures = Figures()
     oldest_key = [settings.secret_key, *settings.previous_secret_keys][-1].get_secret_value()
@@ -137,10 +144,10 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
     )
     token_issuer = TokenIssuer(clock, keys, sessions, refresh_tokens, subjects, settings.issuer, lifetimes)
     proofs = Proofs(clock, derived_keys, settings.issuer, settings.tokens.dpop_nonce == "on")
-    provider = Provider(units, trail, assertions, codes, refresh_tokens, token_issuer, sessions, proofs)
+    provider = Provider(units, trail, refusals, assertions, codes, refresh_tokens, token_issuer, sessions, proofs)
     access_tokens = AccessTokens(units, clock, keys, settings.issuer)
     protected_resources = ProtectedResources(units, access_tokens, proofs)
-    request_objects = RequestObjects(clock, client_keys, asking, settings.issuer)
+    request_objects = RequestObjects(clock, client_keys, asking, places, settings.issuer)
     request_intake = RequestIntake(
         units, clock, request_objects, lambda hint: keys.verified_id_token(hint, settings.issuer)
     )
@@ -173,6 +180,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         clock=clock,
         units=units,
         trail=trail,
+        refusals=refusals,
         derived_keys=derived_keys,
         envelope=envelope,
         post=post,
@@ -187,13 +195,21 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
         provider=provider,
         request_intake=request_intake,
         pushed_authorization=PushedAuthorization(
-            units, clock, trail, assertions, request_intake, proofs, settings.tokens.pushed_request_lifetime
+            units,
+            clock,
+            refusals,
+            assertions,
+            request_intake,
+            proofs,
+            Counts(derived_keys, clock, "pushed_requests", MINUTE),
+            settings.tokens.pushed_request_lifetime,
+            settings.tokens.pushed_requests_per_minute,
         ),
         introspection=Introspection(
-            units, clock, trail, assertions, access_tokens, refresh_tokens, keys, subjects, settings.issuer
+            units, clock, refusals, assertions, access_tokens, refresh_tokens, keys, subjects, settings.issuer
         ),
-        revocation=Revocation(units, trail, assertions, access_tokens, refresh_tokens),
-        session_activity=SessionActivity(units, clock, trail, assertions, sessions, protected_resources),
+        revocation=Revocation(units, trail, refusals, assertions, access_tokens, refresh_tokens),
+        session_activity=SessionActivity(units, clock, refusals, assertions, sessions, protected_resources),
         userinfo=Userinfo(protected_resources, subjects, keys, settings.issuer),
         flow=flow,
         answers=answers,
@@ -235,6 +251,7 @@ def build(settings: Settings, holder: "scoped_session[Any] | scoped_session[Sess
             envelope,
             Counts(derived_keys, clock, "registrations", MINUTE),
             asking,
+            places,
             settings.issuer,
             _registration_rules(settings),
             discovery.metadata(settings.issuer, highest_level()),
@@ -264,7 +281,14 @@ def _attempt_limits(settings: Settings, disables: bool) -> AttemptLimits:
 
 def _registration_rules(settings: Settings) -> RegistrationRules:
     rules = settings.registration
-    return RegistrationRules(rules.mode, rules.max_per_minute, rules.require_pkce, rules.allow_loopback, rules.logos)
+    return RegistrationRules(
+        rules.mode,
+        rules.max_per_minute,
+        rules.require_pkce,
+        rules.allow_loopback,
+        rules.logos,
+        rules.unused_lifetime,
+    )
 
 
 def _failure_limits(settings: Settings) -> FailureLimits:

@@ -89,14 +89,15 @@ class LiveProvider:
         workers: int = 1,
         worker_embedded: bool = False,
         application: str | None = None,
+        path: str = "",
         **settings: Any,
     ) -> None:
         """`settings` are groups and values of the settings, as `tests.conftest.make_settings` takes them.
 
-        `application`: what is served instead, as MODULE:FACTORY.
+        `application`: what is served instead, as MODULE:FACTORY. `path`: of the issuer.
         """
         self.port = free_port()
-        self.issuer = f"http://localhost:{self.port}"
+        self.issuer = f"http://localhost:{self.port}{path}"
         self.clients: dict[str, SomeClient] = {}
         given = {
             "mode": "test",

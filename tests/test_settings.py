@@ -365,6 +365,8 @@ def test_weaker_hashing_is_refused_when_settings_are_built_directly() -> None:
             "passwords.minimum_length",
         ),
         ({"IDP_SERVER__THREADS": "6"}, "database.pool_size"),
+        ({"IDP_REGISTRATION__MODE": "open"}, "server.threads"),
+        ({"IDP_REGISTRATION__MODE": "token", "IDP_SERVER__THREADS": "2"}, "server.threads"),
         ({"IDP_PASSWORDS__MINIMUM_LENGTH": "7"}, "passwords.minimum_length"),
         ({"IDP_TOKENS__AUTHORIZATION_CODE_LIFETIME": "10m1s"}, "tokens.authorization_code_lifetime"),
         ({"IDP_SESSION__IDLE_TIMEOUT": "0s"}, "session.idle_timeout"),

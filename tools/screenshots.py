@@ -260,6 +260,13 @@ SECTIONS: tuple[tuple[str, tuple[Shown, ...]], ...] = (
             Shown("server-error", "server-error", "Our fault", "The details are in the log only."),
             Shown("busy", "busy", "Busy", "The machine has too much to do; nobody did anything wrong."),
             Shown("home", "home", "The address itself", "For whoever types the address of the provider."),
+            Shown(
+                "home-developers",
+                "home-anybody-registers",
+                "The address itself, opened by a developer",
+                "What the configuration says, with examples that work here.",
+                opened=True,
+            ),
         ),
     ),
 )

@@ -8,12 +8,13 @@
     sessions.py        SessionAdministration: list, show with its receipts, end one or all of an account
     offline_access.py  OfflineAccess: list, end
     extensions.py      when somebody may be given a later last day for postponing
-    clients.py         Clients: register, set, list, show
+    clients.py         Clients: register, set, leave to itself, delete, list, show
     client_credentials.py what a client authenticates with: the secret it gets, its keys
     client_profile.py     what the profile fapi2 demands of a registration
     registration.py    Registration: clients register themselves, and read, replace and end what they registered
     registration_request.py what they ask for, judged by itself
     client_metadata.py the metadata as it travels, read into columns and written back
+    client_decisions.py what an administrator decided holds, whatever the client sends
     client_wishes.py   what is wrong with what a client wishes for its requests, tokens and subjects
     client_end.py      what ends with a client
     initial_access_tokens.py InitialAccessTokens: who may register clients: add, list, revoke

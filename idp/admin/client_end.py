@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session as Unit
 
 from idp.consents.models import Consent
@@ -35,6 +35,21 @@ def end(unit: Unit, client: Client, now: datetime) -> None:
     client.initiate_login_uri = client.backchannel_logout_uri = client.frontchannel_logout_uri = None
     client.redirect_uris, client.post_logout_redirect_uris, client.request_uris = [], [], []
     client.grant_types, client.response_types, client.contacts = [], [], []
+
+
+def end_unused(unit: Unit, now: datetime, most: int) -> int:
+    """Clients that registered themselves, and that nobody signed in to for as long as they were given, are gone; how
+    many, which is no more than `most`. One statement, so that of this and a first sign-in one sees what the other did.
+    """
+    due = select(Client.client_id).where(Client.unused_until <= now, Client.deleted_at.is_(None)).limit(most)
+    ended = (
+        update(Client)
+        .where(Client.client_id.in_(due), Client.unused_until <= now, Client.deleted_at.is_(None))
+        .values(deleted_at=now)
+        .returning(Client.client_id)
+        .execution_options(synchronize_session=False)
+    )
+    return len(unit.execute(ended).all())
 
 
 def forget_permissions(unit: Unit, client_id: str, now: datetime) -> None:

@@ -3,7 +3,7 @@
 `supported` is what the provider says about itself (`oidc.discovery`): nothing that is not advertised can be registered.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,27 +32,36 @@ IF_SAID = {
 }
 
 
-def check_wishes(client: Client, supported: Mapping[str, Any], wrong: Reasons) -> None:
-    """Everything of this that is wrong."""
-    _check_support(client, supported, wrong)
+def check_wishes(
+    client: Client, supported: Mapping[str, Any], wrong: Reasons, decided: Collection[str] = frozenset()
+) -> None:
+    """Everything of this that is wrong. Columns that an administrator decided about are no wishes."""
+    _check_support(client, supported, wrong, decided)
     _check_flows(client, wrong)
-    # A fragment of a request URI is the hash of what stands there (OIDC Core 6.2).
+    if "session_activity" not in decided:
+        # Else anybody's application could let the session of all applications live on, with nobody there.
+        wrong.unless(
+            client.session_activity in ("", "none"),
+            "client.session_activity_given",
+            "session_activity is none for a client that registers itself; an administrator can give it another",
+        )
+    # A fragment of a request URI tells versions of what stands there apart (OIDC Core 6.2).
     shown = [uri for name, uri in client.localized.items() if not name.startswith("client_name")]
     for uri in (client.logo_uri, client.sector_identifier_uri, *client.request_uris, *shown):
         if uri is not None:
             wrong.checking(check_uri, uri.partition("#")[0] if uri in client.request_uris else uri, "web")
 
 
-def _check_support(client: Client, supported: Mapping[str, Any], wrong: Reasons) -> None:
+def _check_support(client: Client, supported: Mapping[str, Any], wrong: Reasons, decided: Collection[str]) -> None:
     for column, names in ONE_OF.items():
         value, values = getattr(client, column), supported.get(names, ())
-        wrong.unless(value is None or value in values, f"client.{column}", _one_of(column, values))
+        wrong.unless(column in decided or value is None or value in values, f"client.{column}", _one_of(column, values))
     for column, given, values in (
         ("response_types", client.response_types, supported["response_types_supported"]),
         ("grant_types", client.grant_types, GRANTS),
         ("scope", client.scope.split(), supported["scopes_supported"]),
     ):
-        wrong.unless(set(given) <= set(values), f"client.{column}", _one_of(column, values))
+        wrong.unless(column in decided or set(given) <= set(values), f"client.{column}", _one_of(column, values))
     for column, name in IF_SAID.items():
         wrong.unless(
             not getattr(client, column) or bool(supported.get(name)),

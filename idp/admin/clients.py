@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.models import Account
-from idp.admin import activity_signals, client_profile
+from idp.admin import activity_signals, client_decisions, client_end, client_profile
 from idp.admin.client_credentials import check_credentials, give_secret
 from idp.admin.refusals import Reasons
 from idp.audit.events import ClientChanged
@@ -82,7 +82,7 @@ class Changes(TypedDict, total=False):
 
 
 class Clients:
-    """Registers and changes clients."""
+    """Registers, changes and ends clients."""
 
     def __init__(self, units: UnitsOfWork, clock: Clock, trail: Trail, envelope: Envelope) -> None:
         self._units, self._clock, self._trail, self._envelope = units, clock, trail, envelope
@@ -189,25 +189,52 @@ class Clients:
 
     def set(self, client_id: str, **changes: Unpack[Changes]) -> tuple[Client, str | None]:
         """The changes given hold from now on, for the next request; the others stay. Where another method of
-        authentication needs a secret that the client has not, it gets one, which is returned this once.
+        authentication needs a secret that the client has not, it gets one, which is returned this once. A client that
+        registered itself does not change them back.
 
         Raises Refused, and all that is wrong at once.
         """
         with self._units.writing() as unit:
-            client = _found(unit, client_id)
+            client = _found(unit, client_id, lock=True)
             changed = [name for name, value in changes.items() if getattr(client, name) != _kept(value)]
             for name in changed:
                 setattr(client, name, _kept(changes[name]))  # type: ignore[literal-required]
             client.response_types = _response_types(client.grant_types)
             if "profile" in changed:
                 client_profile.follow(client)
+            client_decisions.remember(client, changes)
+            client.unused_until = None
             check(client)
             secret = give_secret(client, self._envelope)
-            if changed:
+            if changed or unit.is_modified(client):
                 client.updated_at = self._clock.now()
-                event = ClientChanged(change="set " + ", ".join(changed), client_id=client_id)
+                event = ClientChanged(change="set " + ", ".join(changed or changes), client_id=client_id)
                 self._trail.record(unit, event)
         return client, secret
+
+    def delete(self, client_id: str) -> Client:
+        """The client is gone, with everything that it could use; sessions go on, and its identifier is never given to
+        another one (decision 0029). Raises Refused.
+        """
+        with self._units.writing() as unit:
+            client = _found(unit, client_id, lock=True)
+            client_end.end(unit, client, self._clock.now())
+            unit.flush()
+            self._trail.record(unit, ClientChanged(change="deleted", client_id=client_id))
+        return client
+
+    def leave(self, client_id: str) -> Client:
+        """What administrators decided about a client that registered itself holds until the client replaces it; what
+        it can never choose stays. Raises Refused.
+        """
+        with self._units.writing() as unit:
+            client = _found(unit, client_id, lock=True)
+            if not client.registered_itself:
+                raise Refused("client.registered_by_administrator", f"{client_id!r} did not register itself")
+            if client.decided:
+                client.decided, client.updated_at = [], self._clock.now()
+                self._trail.record(unit, ClientChanged(change="left to itself", client_id=client_id))
+        return client
 
     def list(self) -> Sequence[Client]:
         """All clients, by name."""
@@ -246,9 +273,12 @@ class Clients:
             raise taken from error
 
 
-def _found(unit: Unit, client_id: str) -> Client:
+def _found(unit: Unit, client_id: str, lock: bool = False) -> Client:
     client = registered.find(unit, client_id)
-    if client is None:
+    if client is not None and lock:
+        # A client that replaces or ends its registration at the same moment is waited for, and what it wrote is seen.
+        unit.refresh(client, with_for_update={"key_share": True})
+    if client is None or client.deleted_at is not None:
         raise Refused("client.unknown", f"there is no client {client_id!r}")
     return client
 

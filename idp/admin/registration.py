@@ -19,14 +19,15 @@ from urllib.parse import quote
 
 from sqlalchemy.orm import Session as Unit
 
-from idp.admin import client_end, client_metadata, initial_access_tokens, registration_request
+from idp.admin import client_decisions, client_end, client_metadata, initial_access_tokens, registration_request
 from idp.admin.client_credentials import give_secret
 from idp.admin.logos import drawn
 from idp.admin.registration_request import NOBODY, Judge, Rules, token_in, wrong_token
 from idp.attempts.counts import Counts, source_of
 from idp.audit.events import ClientRegistration
 from idp.audit.trail import Trail, request_origin
-from idp.egress.guarded import CallFailed, GuardedClient
+from idp.egress.guarded import TIMEOUT_IN_A_REQUEST, CallFailed, GuardedClient
+from idp.egress.places import Places
 from idp.kernel.clock import Clock, whole_seconds
 from idp.kernel.envelope import Envelope
 from idp.kernel.errors import ProtocolError, Refused, Throttled
@@ -58,13 +59,14 @@ class Registration:
         envelope: Envelope,
         counts: Counts,
         egress: GuardedClient,
+        places: Places,
         issuer: str,
         rules: Rules,
         supported: Mapping[str, Any],
     ) -> None:
         """`supported`: what the provider says about itself. Nothing else can be registered."""
         self._units, self._clock, self._trail, self._envelope = units, clock, trail, envelope
-        self._counts, self._egress, self._issuer = counts, egress, issuer
+        self._counts, self._egress, self._places, self._issuer = counts, egress, places, issuer
         self.rules, self._judge = rules, Judge(rules, supported)
 
     @property
@@ -92,6 +94,9 @@ class Registration:
                     raise wrong_token()
             client.registration_access_token_hash = hash_secret(registration_token)
             client.created_at = client.updated_at = self._clock.now()
+            if token is None:
+                # Anybody could have asked for it; a token is somebody who vouches.
+                client.unused_until = client.created_at + self.rules.unused_lifetime
             unit.add(client)
             unit.flush()
             self._record(unit, client, "registered", client.registered_with)
@@ -106,22 +111,25 @@ class Registration:
     def replace(
         self, client_id: str, body: bytes, content_type: str | None, authorization: str | None
     ) -> dict[str, Any]:
-        """The metadata given is all that is registered (RFC 7592 2.2). The client's secret and token stay, unless
-        another method of authentication needs another secret. Raises as `register`.
+        """The metadata given is all that is registered (RFC 7592 2.2), but for what an administrator decided. The
+        client's secret and token stay, unless another method of authentication needs another secret. Raises as
+        `register`.
         """
         token = token_in(authorization)
         with self._units.reading() as unit:
             present = _of_its_own(unit, client_id, token)
         document = registration_request.document(body, content_type)
         registration_request.check_identity(document, present)
-        wished = self._judge.client(document, Client(**{**NEW, **{name: getattr(present, name) for name in KEPT}}))
-        registration_request.check_subjects(wished, present)
-        wished.require_pkce = present.require_pkce or wished.is_public or wished.profile == "fapi2"
-        self._look_up(wished, wished.redirect_uris, new_logo=wished.logo_uri != present.logo_uri)
+        wished = self._wished(document, present)
+        with_logo = wished.logo_uri != present.logo_uri
+        self._look_up(wished, wished.redirect_uris, new_logo=with_logo)
         with self._units.writing() as unit:
             client = _of_its_own(unit, client_id, token, lock=True)
+            # Once more, by what an administrator may have decided in between.
+            logo, wished = wished.logo, self._wished(document, client)
+            wished.logo = logo
             places = _places(client)
-            changed = _move(wished, client, with_logo=wished.logo_uri != present.logo_uri)
+            changed = _move(wished, client, with_logo)
             if not _places(client) <= places:
                 # Codes go where nobody agreed to: whoever holds this token must not be let in by what people, or an
                 # administrator, allowed somebody else.
@@ -132,6 +140,15 @@ class Registration:
             unit.flush()
             self._record(unit, client, f"replaced {', '.join(changed)}".strip())
             return self._told(client, token, secret)
+
+    def _wished(self, document: Mapping[str, Any], present: Client) -> Client:
+        """The client as it would be by this replacement. Raises ProtocolError."""
+        counts = client_decisions.counting(document, present)
+        made = Client(**{**NEW, **{name: getattr(present, name) for name in KEPT}})
+        wished = self._judge.client(counts, made, client_decisions.decided_of(present))
+        registration_request.check_subjects(wished, present)
+        wished.require_pkce = present.require_pkce or wished.is_public or wished.profile == "fapi2"
+        return wished
 
     def delete(self, client_id: str, authorization: str | None) -> None:
         """The client is gone, and with it everything that it could use (RFC 7592 2.3). Raises WrongToken."""
@@ -157,11 +174,17 @@ class Registration:
     def _look_up(self, client: Client, redirect_uris: Sequence[str], new_logo: bool) -> None:
         """What stands at addresses of others. Raises ProtocolError, Throttled."""
         self._pay()
-        if client.sector_identifier_uri is not None:
-            self._check_sector_document(client.sector_identifier_uri, redirect_uris)
         client.logo = None
-        if new_logo and client.logo_uri is not None and self.rules.keeps_logos:
-            client.logo = self._picture(client.logo_uri)
+        logo_uri = client.logo_uri if new_logo and self.rules.keeps_logos else None
+        if client.sector_identifier_uri is None and logo_uri is None:
+            return
+        with self._places.one(for_stranger=True) as has_place:
+            if not has_place:
+                raise Throttled(TIMEOUT_IN_A_REQUEST)
+            if client.sector_identifier_uri is not None:
+                self._check_sector_document(client.sector_identifier_uri, redirect_uris)
+            if logo_uri is not None:
+                client.logo = self._picture(logo_uri)
 
     def _pay(self) -> None:
         """One more registration of whoever this is, in this minute. Raises Throttled."""

@@ -6,13 +6,14 @@ check_identity   a client that replaces its metadata stays who it is
 Judge            rules of this deployment; the client as it would be, or everything that is wrong with it
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from idp.admin import client_metadata, client_profile
 from idp.admin.client_wishes import check_sector, check_wishes, is_on_loopback
-from idp.admin.clients import check, default_session_activity
+from idp.admin.clients import check
 from idp.admin.refusals import Reasons, Refusals
 from idp.kernel.errors import ProtocolError, Refused
 from idp.oidc.clients import PROFILES, Client
@@ -40,6 +41,7 @@ class Rules:
     requires_pkce: bool = True
     allows_loopback: bool = False
     keeps_logos: bool = False
+    unused_lifetime: timedelta = timedelta(days=1)
 
 
 class WrongToken(ProtocolError):
@@ -106,8 +108,11 @@ class Judge:
     def __init__(self, rules: Rules, supported: Mapping[str, Any]) -> None:
         self._rules, self._supported = rules, supported
 
-    def client(self, document: Mapping[str, Any], client: Client) -> Client:
-        """The client with what it is registered with by this document. Raises ProtocolError."""
+    def client(self, document: Mapping[str, Any], client: Client, decided: Collection[str] = frozenset()) -> Client:
+        """The client with what it is registered with by this document. Raises ProtocolError.
+
+        `decided`: columns in which the document says what an administrator decided, not what the client wishes.
+        """
         if (statement := document.get("software_statement")) is not None:
             # What it says would count more than the rest of the request; leaving it out would register something else.
             error = "unapproved" if isinstance(statement, str) and statement.count(".") == 2 else "invalid"
@@ -130,11 +135,11 @@ class Judge:
         client_profile.follow(client)
         # Before it is checked: such a client keeps a secret of its own wherever it is installed (RFC 8252 8.4).
         client.registration_access_token_hash = NOBODY
-        self._check_redirect_uris(client)
+        self._check_redirect_uris(client, may_be_near="redirect_uris" in decided)
         check_sector(client, wrong)
         wrong.checking(check, client)
-        check_wishes(client, self._supported, wrong)
-        if not self._rules.allows_loopback and client.initiate_login_uri is not None:
+        check_wishes(client, self._supported, wrong, decided)
+        if not (self._rules.allows_loopback or client.initiate_login_uri is None or "initiate_login_uri" in decided):
             # OpenID Connect Registration 2 wants https, and knows no exception.
             wrong.unless(
                 client.initiate_login_uri.startswith("https:"), "client.initiate_login", "initiate_login_uri is https"
@@ -163,14 +168,10 @@ class Judge:
         refreshes = "refresh_token" in columns["grant_types"]
         scope = (value for value in self._supported["scopes_supported"] if value != OFFLINE or refreshes)
         columns["scope"] = " ".join(((columns["scope"] or "").strip() or " ".join(scope)).split())
-        columns["session_activity"] = (
-            columns["session_activity"]
-            or default_session_activity(columns["application_type"], columns["grant_types"])
-            or ""
-        )
+        columns["session_activity"] = columns["session_activity"] or "none"
         columns["client_name"] = columns["client_name"] or _a_name(columns["redirect_uris"])
 
-    def _check_redirect_uris(self, client: Client) -> None:
+    def _check_redirect_uris(self, client: Client, may_be_near: bool) -> None:
         wrong = Reasons()
         wrong.unless(
             bool(client.redirect_uris) or "authorization_code" not in client.grant_types,
@@ -181,7 +182,10 @@ class Judge:
             wrong.checking(check_uri, uri, client.application_type)
             # OpenID Connect Registration 2: localhost is for native applications.
             wrong.unless(
-                client.application_type == "native" or self._rules.allows_loopback or not is_on_loopback(uri),
+                may_be_near
+                or client.application_type == "native"
+                or self._rules.allows_loopback
+                or not is_on_loopback(uri),
                 "client.redirect_uri_loopback",
                 f"{uri!r}: only a native application has its redirect URI on the machine of its user",
             )

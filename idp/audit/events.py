@@ -303,7 +303,7 @@ class OrganizationChanged(Event):
 
 @dataclass(frozen=True)
 class ClientChanged(Event):
-    """An administrator registered or changed a client."""
+    """An administrator registered, changed or ended a client."""
 
     change: str
 

@@ -7,11 +7,12 @@ from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, String, insert, select
+from sqlalchemy import Index, String, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.audit.events import Event
 from idp.kernel.clock import Clock
+from idp.store import rows
 from idp.store.base import Base
 
 _COMMON = tuple(field.name for field in fields(Event))
@@ -67,15 +68,15 @@ class Trail:
         """The event is in the trail if, and only if, the open unit of work is committed."""
         values: dict[str, Any] = {name: getattr(event, name) for name in _COMMON}
         details = {field.name: getattr(event, field.name) for field in fields(event) if field.name not in _COMMON}
-        session.execute(
-            insert(AuditEvent).values(
-                at=self._clock.now(),
-                type=event_type(type(event)),
-                request_code=request_code.get(),
-                client_address=request_origin.get(),
-                details=details,
-                **values,
-            )
+        rows.add(
+            session,
+            AuditEvent,
+            at=self._clock.now(),
+            type=event_type(type(event)),
+            request_code=request_code.get(),
+            client_address=request_origin.get(),
+            details=details,
+            **values,
         )
 
 

@@ -232,6 +232,33 @@ def set_client(
     _tell(state, changed, secret if secret_file is None else None)
 
 
+@client.command("leave")
+@click.argument("client_id")
+@pass_state
+def leave_client(state: State, /, client_id: str) -> None:
+    """Leave to an application that registered itself what `idp client set` decided about it."""
+    with state.services() as services:
+        left = services.clients.leave(client_id)
+    _tell(state, left, None)
+
+
+@client.command("delete")
+@click.argument("client_id")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_state
+def delete_client(state: State, /, client_id: str, yes: bool) -> None:
+    """End an application for good: nobody signs in to it, its codes and tokens are worth nothing, consents are gone.
+
+    Sessions go on. Its identifier is never given to another one.
+    """
+    with state.services() as services:
+        if not yes:
+            name = services.clients.show(client_id).client_name
+            click.confirm(f"Delete {name} ({client_id}) for good?", abort=True, err=True)
+        gone = services.clients.delete(client_id)
+    state.tell_one({"client_id": gone.client_id, "client_name": gone.client_name, "deleted_at": gone.deleted_at})
+
+
 def _tell(state: State, client: Client, secret: str | None) -> None:
     state.tell_one(as_metadata(client) | ({} if secret is None else {"client_secret": secret}))
     # For people, beside the result: how the application tells of activity decides when they are signed out.

@@ -4,6 +4,9 @@ What was used, ended or revoked since the backup is unused, live and valid in it
 refresh tokens, initial access tokens, sessions, codes by mail, and every code of an authenticator app up to now.
 `restored` draws a line under all of them. People sign in again; passwords and enrolled second factors are those of the
 backup.
+
+Identifiers that were used since are forgotten: those of client assertions and proofs of keys are too old ten minutes
+later, those of request objects when these expire (docs/operations.md). Clients that nobody used in the backup stay.
 """
 
 from dataclasses import dataclass
@@ -20,6 +23,7 @@ from idp.factors.models import Credential, SentCode
 from idp.factors.totp import STEP_SECONDS, STEPS_EITHER_SIDE
 from idp.kernel.clock import Clock
 from idp.mail.post import KIND as MAIL
+from idp.oidc.clients import Client
 from idp.oidc.models import (
     AccessToken,
     AuthorizationCode,
@@ -62,6 +66,8 @@ def restored(units: UnitsOfWork, clock: Clock, trail: Trail, sessions: Sessions)
         has_session = select(Session.account_id).where(Session.ended_at.is_(None))
         everybody = select(Account.id).where(Account.id.in_(has_session)).order_by(Account.id)
         unit.execute(everybody.with_for_update(key_share=True))
+        # Whether somebody signed in to them since the backup nobody knows.
+        unit.execute(_quietly(update(Client).where(Client.unused_until.is_not(None)).values(unused_until=None)))
         interactions = _close_interactions(unit, now)
         live = unit.scalars(select(Session).where(Session.ended_at.is_(None)).order_by(Session.id)).all()
         ended = sum(sessions.end(unit, session, "ended_by_administrator") for session in live)

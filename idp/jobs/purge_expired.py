@@ -4,7 +4,10 @@
     access_tokens          a day after they expire
     refresh_families       a day after they expire
     used_identifiers       a day after what they identify expires, when it is refused whether or not it was used
-    pushed_authorization_requests  a day after the last attempt that they began can be answered
+    pushed_authorization_requests  ten minutes after they expire, or after the last attempt that waits for one can be
+                           answered: who comes later hears that there is none
+    clients                those that registered themselves and that nobody ever signed in to, a day after they are gone
+                           (decision 0035); of others that are gone the row stays (decision 0029)
     interactions           a day after their request can no longer be answered
     sessions               30 days after they ended, with their participations
     attempt_budgets        passwords, enrolments: a day after the last try, which gives nobody more tries than the waits
@@ -31,11 +34,14 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.models import CampaignMail, KnownDevice, Reset
+from idp.admin.client_end import end_unused
 from idp.attempts.models import AttemptBudget, EventCount
 from idp.audit.trail import AuditEvent, AuditLink
+from idp.consents.models import Consent
 from idp.factors.models import SentCode
 from idp.kernel.clock import Clock
 from idp.oidc.backchannel_logout import KIND as NOTICE
+from idp.oidc.clients import Client
 from idp.oidc.models import (
     AccessToken,
     AuthorizationCode,
@@ -54,6 +60,7 @@ SESSIONS = 30 * DAY
 DELIVERED = 7 * DAY
 UNDELIVERED = 30 * DAY
 AUDIT = 400 * DAY
+LATE = timedelta(minutes=10)
 # Five free tries after a day without any are fewer than the waits would have allowed in that day.
 FORGOTTEN_ATTEMPTS = ("password", "enrolment")
 
@@ -81,10 +88,10 @@ def retentions(request_lifetime: timedelta, known_device_lifetime: timedelta = 9
         Retention(RefreshFamily.grant_id, lambda now: RefreshFamily.expires_at < now - DAY),
         Retention(UsedIdentifier.key, lambda now: UsedIdentifier.expires_at < now - DAY),
         Retention(
-            PushedAuthorizationRequest.request_uri_hash,
-            lambda now: PushedAuthorizationRequest.expires_at < now - request_lifetime - DAY,
+            PushedAuthorizationRequest.request_uri_hash, lambda now: _pushed_may_go(now - LATE, request_lifetime)
         ),
         Retention(Interaction.id, lambda now: Interaction.last_activity_at < now - request_lifetime - DAY),
+        Retention(Client.client_id, _clients_may_go),
         Retention(Session.id, _sessions_may_go, parts=(Participation.session_id,)),
         Retention(AttemptBudget.key, _attempts_may_go),
         Retention(EventCount.key, lambda now: EventCount.updated_at < now - DAY),
@@ -103,10 +110,17 @@ def purge(
 ) -> dict[str, int]:
     """Nothing older than its time is left; how many rows of each table were deleted."""
     deleted: dict[str, int] = {}
+    while _end_unused_clients(units, clock.now()) == BATCH:
+        continue
     for retention in retentions(request_lifetime, known_device_lifetime):
         while (number := _delete_some(units, retention, clock.now())) > 0:
             deleted[retention.tables[0]] = deleted.get(retention.tables[0], 0) + number
     return deleted
+
+
+def _end_unused_clients(units: UnitsOfWork, now: datetime) -> int:
+    with units.writing() as unit:
+        return end_unused(unit, now, BATCH)
 
 
 def _delete_some(units: UnitsOfWork, retention: Retention, now: datetime) -> int:
@@ -133,6 +147,20 @@ def _sessions_may_go(now: datetime) -> ColumnElement[bool]:
     speaking = (AuthorizationCode, AccessToken, RefreshFamily, Interaction)
     silent = [~exists().where(model.session_id == Session.id) for model in speaking]
     return and_(Session.ended_at < now - SESSIONS, *silent)
+
+
+def _pushed_may_go(before: datetime, request_lifetime: timedelta) -> ColumnElement[bool]:
+    """Nobody waits for the answer, or nobody could be given one any more; one without its row is used up anyway."""
+    pushed = PushedAuthorizationRequest
+    nobody_waits = or_(pushed.begun_at.is_(None), pushed.completed_at.is_not(None))
+    return and_(pushed.expires_at < before, or_(nobody_waits, pushed.expires_at < before - request_lifetime))
+
+
+def _clients_may_go(now: datetime) -> ColumnElement[bool]:
+    """Nobody ever signed in to it, so little more than an attempt, or a request that was pushed, can speak of it."""
+    speaking = (Interaction, PushedAuthorizationRequest, AuthorizationCode, AccessToken, RefreshFamily, Consent)
+    silent = [~exists().where(model.client_id == Client.client_id) for model in speaking]
+    return and_(Client.unused_until.is_not(None), Client.deleted_at < now - DAY, *silent)
 
 
 def _attempts_may_go(now: datetime) -> ColumnElement[bool]:

@@ -23,6 +23,7 @@ signatures.py             JSON Web Signatures from outside: one algorithm, one k
 used_identifiers.py       what may be used once, across all nodes
 dpop.py                   proofs of a key (RFC 9449): right, fresh, used once
 client_endpoint.py        what the servers of clients call: reading, authenticating and refusing them
+recorded_refusals.py      which of these refusals stand in the audit trail
 access_token.py           access tokens when they come back: opaque or JWT, one statement decides
 protected_resource.py     how access tokens are shown to us: Bearer, or DPoP with a proof
 session_activity.py       /session/activity and /session/status: applications take part in the 30-minute clock

@@ -11,7 +11,7 @@ What a JWT says about its own end is for others.
 import re
 from dataclasses import dataclass
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import Select, and_, bindparam, or_, select, update
 from sqlalchemy.orm import Session as Unit
 from sqlalchemy.orm import joinedload
 
@@ -25,6 +25,7 @@ from idp.oidc.keys import Keys
 from idp.oidc.models import AccessToken
 from idp.sessions import idle
 from idp.sessions.models import Session
+from idp.store.base import UtcDateTime
 from idp.store.units import UnitsOfWork
 
 # As `kernel.secrets.random_token` makes them.
@@ -62,6 +63,7 @@ class AccessTokens:
 
     def __init__(self, units: UnitsOfWork, clock: Clock, keys: Keys, issuer: str) -> None:
         self._units, self._clock, self._keys, self._issuer = units, clock, keys, issuer
+        self._live_token = _live_token()
 
     def find(self, presented: str) -> LiveAccessToken | None:
         """What the token stands for; None from the very instant at which it or its session is over."""
@@ -69,30 +71,7 @@ class AccessTokens:
         if key is None:
             return None
         with self._units.reading() as unit:
-            now = self._clock.now()
-            # Of a session, of offline access, or of the client alone. A row that an outer join did not find is NULL all
-            # over: it has to be there to be good.
-            good_account = and_(Account.id.is_not(None), Account.blocked_at.is_(None))
-            good_session = and_(Session.id.is_not(None), idle.live(now))
-            no_session, no_account = AccessToken.session_id.is_(None), AccessToken.account_id.is_(None)
-            found = unit.execute(
-                select(AccessToken, Client, Account, Session)
-                .join(Client, Client.client_id == AccessToken.client_id)
-                .outerjoin(Account, Account.id == AccessToken.account_id)
-                .outerjoin(Session, Session.id == AccessToken.session_id)
-                # Loaded along with an account; by an inner join it would throw out the rows that have none.
-                .options(joinedload(Account.organization, innerjoin=False))
-                .where(
-                    AccessToken.token_hash == key,
-                    AccessToken.revoked_at.is_(None),
-                    AccessToken.expires_at > now,
-                    or_(
-                        and_(good_account, good_session),
-                        and_(no_session, good_account, offline_access.holds(AccessToken)),
-                        and_(no_session, no_account),
-                    ),
-                )
-            ).one_or_none()
+            found = unit.execute(self._live_token, {"key": key, "now": self._clock.now()}).one_or_none()
             return None if found is None else LiveAccessToken(*found)
 
     def find_for_us(self, presented: str) -> LiveAccessToken | None:
@@ -123,3 +102,33 @@ class AccessTokens:
             return hash_secret(presented)
         claims = self._keys.verified_access_token(presented, self._issuer)
         return None if claims is None else key_of_jwt(claims["jti"])
+
+
+def _live_token() -> Select[AccessToken, Client, Account, Session]:
+    """The one statement that decides, for the parameters `key` and `now`; making it takes longer than asking.
+
+    The token is of a session, of offline access, or of the client alone. A row that an outer join did not find is NULL
+    all over: it has to be there to be good.
+    """
+    now = bindparam("now", type_=UtcDateTime())
+    good_account = and_(Account.id.is_not(None), Account.blocked_at.is_(None))
+    good_session = and_(Session.id.is_not(None), idle.live(now))
+    no_session, no_account = AccessToken.session_id.is_(None), AccessToken.account_id.is_(None)
+    return (
+        select(AccessToken, Client, Account, Session)
+        .join(Client, Client.client_id == AccessToken.client_id)
+        .outerjoin(Account, Account.id == AccessToken.account_id)
+        .outerjoin(Session, Session.id == AccessToken.session_id)
+        # Loaded along with an account; by an inner join it would throw out the rows that have none.
+        .options(joinedload(Account.organization, innerjoin=False))
+        .where(
+            AccessToken.token_hash == bindparam("key"),
+            AccessToken.revoked_at.is_(None),
+            AccessToken.expires_at > now,
+            or_(
+                and_(good_account, good_session),
+                and_(no_session, good_account, offline_access.holds(AccessToken)),
+                and_(no_session, no_account),
+            ),
+        )
+    )

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
-from sqlalchemy import ColumnElement, and_, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 from sqlalchemy.orm import Session as Unit
 
 from idp.audit.events import CodeReused
@@ -20,6 +20,7 @@ from idp.kernel.secrets import hash_secret, random_identifier, random_token
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.models import AccessToken, AuthorizationCode, RefreshFamily
 from idp.sessions.models import Session
+from idp.store import rows
 
 # RFC 7636 4.1.
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
@@ -52,27 +53,27 @@ class AuthorizationCodes:
     def issue(self, unit: Unit, request: AuthorizationRequest, session: Session) -> str:
         """A code for this request and session, valid for 60 seconds; 256 random bits, of which the hash is stored."""
         now, code = self._clock.now(), random_token()
-        unit.execute(
-            insert(AuthorizationCode).values(
-                code_hash=hash_secret(code),
-                grant_id=random_identifier(),
-                client_id=request.client_id,
-                account_id=session.account_id,
-                session_id=session.id,
-                redirect_uri=request.redirect_uri,
-                code_challenge=request.code_challenge,
-                scope=" ".join(request.scope),
-                nonce=request.nonce,
-                dpop_jkt=request.dpop_jkt,
-                resources=list(request.resources),
-                requested_acr=list(request.acr_values),
-                claims=request.claims,
-                level=session.level,
-                amr=session.amr,
-                auth_time=session.auth_time,
-                issued_at=now,
-                expires_at=now + self._lifetime,
-            )
+        rows.add(
+            unit,
+            AuthorizationCode,
+            code_hash=hash_secret(code),
+            grant_id=random_identifier(),
+            client_id=request.client_id,
+            account_id=session.account_id,
+            session_id=session.id,
+            redirect_uri=request.redirect_uri,
+            code_challenge=request.code_challenge,
+            scope=" ".join(request.scope),
+            nonce=request.nonce,
+            dpop_jkt=request.dpop_jkt,
+            resources=list(request.resources),
+            requested_acr=list(request.acr_values),
+            claims=request.claims,
+            level=session.level,
+            amr=session.amr,
+            auth_time=session.auth_time,
+            issued_at=now,
+            expires_at=now + self._lifetime,
         )
         return code
 

@@ -1,6 +1,6 @@
 """Which claims a scope value stands for, and what the `claims` parameter adds (OIDC Core 5.4 and 5.5).
 
-A claim that is empty or unknown is left out, never null. Scope claims are answered by userinfo, not by the ID token.
+A claim that is blank or unknown is left out, never null. Scope claims are answered by userinfo, not by the ID token.
 """
 
 from collections.abc import Iterable, Mapping
@@ -51,10 +51,14 @@ def of_account(account: Account) -> dict[str, Any]:
         "organisation_code": account.organization.org_code,
         "organisation_name": account.organization.name,
         "email": account.email,
-        "email_verified": account.email_verified if account.email else None,
+        "email_verified": None if _is_blank(account.email) else account.email_verified,
         "phone_number_verified": kept.get("phone_number_verified", False) if kept.get("phone_number") else None,
     }
-    return {name: value for name, value in known.items() if value not in (None, "", {})}
+    return {name: value for name, value in known.items() if not _is_blank(value)}
+
+
+def _is_blank(value: Any) -> bool:
+    return value in (None, {}) or (isinstance(value, str) and not value.strip())
 
 
 def names_for(scope: Iterable[str], wished: Mapping[str, Any] | None = None) -> set[str]:

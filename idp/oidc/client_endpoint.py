@@ -15,12 +15,12 @@ from authlib.oauth2.rfc6749 import ClientAuthentication, InvalidRequestError
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
 from idp.audit.events import TokenRequestRefused
-from idp.audit.trail import Trail
 from idp.oidc import client_authentication, clients, parameters
 from idp.oidc.client_assertion import ClientAssertions
 from idp.oidc.clients import Client
 from idp.oidc.errors import plain_description
 from idp.oidc.parameters import Parameters
+from idp.oidc.recorded_refusals import RecordedRefusals
 from idp.store.units import UnitsOfWork
 
 log = logging.getLogger(__name__)
@@ -62,17 +62,17 @@ class ClientEndpoint:
         self,
         name: str,
         units: UnitsOfWork,
-        trail: Trail,
+        refusals: RecordedRefusals,
         assertions: ClientAssertions,
         known_parameters: Sequence[str],
         records_strangers: bool = False,
         paths: Sequence[str] = (),
     ) -> None:
-        """`records_strangers`: refusals stand in the audit trail also when no client authenticated itself.
+        """`records_strangers`: refusals stand in the audit trail also when no client proved who it is, a few an hour.
 
         `paths`: where it is, below the issuer, if not at its name.
         """
-        self._name, self._units, self._trail, self._records_strangers = name, units, trail, records_strangers
+        self._name, self._units, self._refusals, self._records_strangers = name, units, refusals, records_strangers
         self._known_parameters = (*CREDENTIALS, *known_parameters)
         self._authentication = ClientAuthentication(self.find_client)
         self._authentication.register("none", client_authentication.none)
@@ -129,20 +129,24 @@ class ClientEndpoint:
             raise client_authentication.InvalidClient(f"{client.client_id} keeps no secret, and this is not for such")
         return client
 
-    def refused(self, error: OAuth2Error, client_id: str | None = None) -> ClientResponse:
-        """The error response (RFC 6749 5.2), recorded if a client had proven by then that it is this one.
+    def refused(self, error: OAuth2Error, client: Client | None = None) -> ClientResponse:
+        """The error response (RFC 6749 5.2), recorded if this client had proven by then that it is this one.
 
         What anybody can send as often as they like, also by a picture on some page, writes nothing: it is in the log.
         """
         status, body, headers = error()
         description = plain_description(str(body.get("error_description", "")))
         reason = plain_description(getattr(error, "reason", description))
-        if client_id is not None or self._records_strangers:
-            with self._units.writing() as unit:
-                event = TokenRequestRefused(
-                    error=str(error.error), detail=reason, endpoint=self._name, client_id=client_id
-                )
-                self._trail.record(unit, event)
+        event = TokenRequestRefused(
+            error=str(error.error),
+            detail=reason,
+            endpoint=self._name,
+            client_id=client.client_id if client is not None else None,
+        )
+        if client is not None and (self._records_strangers or not client.is_public):
+            self._refusals.record_for(client, event)
+        elif client is None and self._records_strangers:
+            self._refusals.record(event)
         else:
             log.warning("a request to %s was refused: %s: %s", self._name, error.error, reason)
         answer = {"error": error.error} | ({"error_description": description} if description else {})

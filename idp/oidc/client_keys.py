@@ -7,7 +7,8 @@
                     is down for a night; whoever holds a withdrawn key and can keep the address down gains that day. It
                     is asked again after 10, 20, 40 ... 120 seconds: one that hangs costs little
     many at once    one asks; who cannot go on with the keys that are known waits for its answer. No more threads ask or
-                    wait than `MOST_FETCHING` and `MOST_WAITING`, whatever hangs. The rest goes on with what is known
+                    wait than have a place (`egress.places`), whatever hangs. The rest goes on with what is known
+    strangers       one whose address did not answer rests with all others that it registers itself with
     which key       the one that `kid` names; without a `kid`, each that could have made such a signature (RFC 7515 6)
 
 Nothing here touches the database: no unit of work is open while a client's server is asked.
@@ -19,10 +20,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from threading import BoundedSemaphore, Event, Lock
+from threading import Event, Lock
 from typing import Any
 
-from idp.egress.guarded import TIMEOUT, CallFailed, GuardedClient
+from idp.egress.guarded import TIMEOUT_IN_A_REQUEST, CallFailed, GuardedClient
+from idp.egress.pauses import Pauses
+from idp.egress.places import Places
 from idp.kernel.clock import ticks
 from idp.oidc.clients import Client
 from idp.oidc.signatures import ASYMMETRIC, KEY_TYPES, AnyKey, Signed, candidates, header_of, imported, verified_by
@@ -34,8 +37,6 @@ KEPT_WITHOUT_ANSWER = timedelta(hours=24)
 ASKED_AGAIN_AFTER = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(seconds=120)
 MOST_KEPT = 1000
-MOST_FETCHING = 8
-MOST_WAITING = 8
 
 
 @dataclass
@@ -63,12 +64,11 @@ class _Address:
 class ClientKeys:
     """What clients signed. One in a process."""
 
-    def __init__(self, client: GuardedClient, ticks: Callable[[], timedelta] = ticks) -> None:
+    def __init__(self, client: GuardedClient, places: Places, ticks: Callable[[], timedelta] = ticks) -> None:
         """`ticks`: this machine's own, unless a test has others."""
-        self._client, self._ticks = client, ticks
+        self._client, self._places, self._ticks, self._strangers = client, places, ticks, Pauses(ticks)
         self._addresses: OrderedDict[str, _Address] = OrderedDict()
         self._lock = Lock()
-        self._fetching, self._waiting = BoundedSemaphore(MOST_FETCHING), BoundedSemaphore(MOST_WAITING)
 
     def verified(self, client: Client, token: str, algorithms: Sequence[str] = ASYMMETRIC) -> Signed | None:
         """Header and claims of a JWT that this client signed with one of these algorithms; None for everything else."""
@@ -97,7 +97,7 @@ class ClientKeys:
             yield keys
             if kid is not None and any(key.get("kid") == kid for key in keys):
                 return
-        yield self._asked(client.jwks_uri, looks_for_new=is_fresh)
+        yield self._asked(client, client.jwks_uri, looks_for_new=is_fresh)
 
     def _address(self, uri: str) -> _Address:
         address = self._addresses.setdefault(uri, _Address())
@@ -106,38 +106,46 @@ class ClientKeys:
             self._addresses.popitem(last=False)
         return address
 
-    def _asked(self, uri: str, looks_for_new: bool) -> Sequence[AnyKey]:
-        """The keys that stand there now, or those known before when it was asked a moment ago or does not answer."""
-        now, asks = self._ticks(), False
-        with self._lock:
-            address = self._address(uri)
-            if address.being_asked is None and address.may_be_asked(now, looks_for_new):
-                asks = self._fetching.acquire(blocking=False)
+    def _asked(self, client: Client, uri: str, looks_for_new: bool) -> Sequence[AnyKey]:
+        """The keys that stand there now, or those known before when it was asked a moment ago, does not answer, or no
+        thread can be spared to wait.
+        """
+        with self._places.one(for_stranger=client.registered_itself) as has_place:
+            address, being_asked, asks = self._begin(client, uri, looks_for_new, has_place)
             if asks:
-                address.asked_at, address.being_asked, address.may_look_at_once = now, Event(), False
-            being_asked = address.being_asked
-        if asks:
-            self._ask(uri, address, looks_for_new)
-        elif being_asked is not None and self._waiting.acquire(blocking=False):
-            try:
-                being_asked.wait(TIMEOUT.total_seconds())
-            finally:
-                self._waiting.release()
+                self._ask(client, uri, address, looks_for_new)
+            elif being_asked is not None and has_place:
+                being_asked.wait(TIMEOUT_IN_A_REQUEST.total_seconds())
         with self._lock:
             return address.keys if address.is_younger(self._ticks(), KEPT_WITHOUT_ANSWER) else ()
 
-    def _ask(self, uri: str, address: _Address, looks_for_new: bool) -> None:
+    def _begin(
+        self, client: Client, uri: str, looks_for_new: bool, has_place: bool
+    ) -> tuple[_Address, Event | None, bool]:
+        """The address, whoever asks it already, and whether this thread is to ask it."""
+        now = self._ticks()
+        rests = client.registered_itself and self._strangers.rests(client.client_id)
+        with self._lock:
+            address = self._address(uri)
+            may_ask = has_place and not rests and address.may_be_asked(now, looks_for_new)
+            if address.being_asked is not None or not may_ask:
+                return address, address.being_asked, False
+            address.asked_at, address.being_asked, address.may_look_at_once = now, Event(), False
+            return address, address.being_asked, True
+
+    def _ask(self, client: Client, uri: str, address: _Address, looks_for_new: bool) -> None:
         keys: Sequence[AnyKey] | None = None
         try:
             keys = self._fetched(uri)
         finally:
+            if client.registered_itself:
+                (self._strangers.failed if keys is None else self._strangers.answered)(client.client_id)
             with self._lock:
                 address.failures = address.failures + 1 if keys is None else 0
                 if keys is not None:
                     address.keys, address.answered_at = keys, self._ticks()
                     address.may_look_at_once = not looks_for_new
                 being_asked, address.being_asked = address.being_asked, None
-            self._fetching.release()
             if being_asked is not None:
                 being_asked.set()
 

@@ -6,7 +6,20 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, String, false, select
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    Connection,
+    ForeignKey,
+    String,
+    delete,
+    event,
+    false,
+    insert,
+    inspect,
+    select,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from idp.kernel.errors import Refused
@@ -128,6 +141,10 @@ class Client(Base):
     # How a client that registered itself manages its registration (RFC 7592); None for all others.
     registration_access_token_hash: Mapped[bytes | None]
     registered_with: Mapped[int | None] = mapped_column(ForeignKey("initial_access_tokens.id"), index=True)
+    # Columns that an administrator set since: no replacement by the client changes them.
+    decided: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
+    # When it is gone unless somebody signed in to it; None for all that stay.
+    unused_until: Mapped[datetime | None] = mapped_column(index=True)
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     # Of a client that is gone the row stays: for the receipts that name it, and so that nobody gets its identifier.
@@ -206,6 +223,33 @@ class Client(Base):
         return grant_type in self.grant_types
 
 
+class ClientOrigin(Base):
+    """An origin at which a browser application has a redirect URI: what scripts that call us are looked up by.
+
+    Follows what the client is registered with by itself, whoever changes that.
+    """
+
+    __tablename__ = "client_origins"
+
+    origin: Mapped[str] = mapped_column(String(2000), primary_key=True)
+    client_id: Mapped[str] = mapped_column(
+        ForeignKey("clients.client_id", ondelete="CASCADE"), primary_key=True, index=True
+    )
+
+
+@event.listens_for(Client, "after_insert")
+@event.listens_for(Client, "after_update")
+def _follow_origins(_mapper: object, connection: Connection, client: Client) -> None:
+    state = inspect(client)
+    if not any(state.attrs[name].history.has_changes() for name in ("application_type", "redirect_uris")):
+        return
+    found = {origin(uri) for uri in client.redirect_uris} if client.application_type == "browser" else set()
+    connection.execute(delete(ClientOrigin).where(ClientOrigin.client_id == client.client_id))
+    rows = [{"origin": each, "client_id": client.client_id} for each in sorted(filter(None, found))]
+    if rows:
+        connection.execute(insert(ClientOrigin), rows)
+
+
 def sealed_secret_place(client: Client) -> str:
     """Where the secret of a client is sealed for (`kernel.envelope`)."""
     return f"clients:{client.client_id}"
@@ -266,10 +310,22 @@ def origin(uri: str) -> str | None:
 
 def is_origin_of_a_browser_application(session: Session, asked: str) -> bool:
     """True when scripts of this origin are those of a registered browser application: it has a redirect URI there."""
-    registered = session.scalars(
-        select(Client.redirect_uris).where(Client.application_type == "browser", Client.deleted_at.is_(None))
+    here = select(ClientOrigin.origin).where(
+        ClientOrigin.origin == asked, Client.client_id == ClientOrigin.client_id, Client.deleted_at.is_(None)
     )
-    return any(origin(uri) == asked for uris in registered for uri in uris)
+    is_text = not any(char == "\x00" or "\ud800" <= char <= "\udfff" for char in asked)
+    return is_text and session.scalars(here.limit(1)).first() is not None
+
+
+def use(session: Session, client: Client) -> bool:
+    """Somebody signs in to the client, so it stays; False when it was gone by then. The database decides, by one UPDATE
+    of the row, and only for the first of them.
+    """
+    if client.unused_until is None:
+        return True
+    stays = update(Client).where(Client.client_id == client.client_id, Client.deleted_at.is_(None))
+    kept = stays.values(unused_until=None).returning(Client.client_id).execution_options(synchronize_session=False)
+    return session.execute(kept).one_or_none() is not None
 
 
 def as_metadata(client: Client) -> dict[str, Any]:

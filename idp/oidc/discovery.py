@@ -8,6 +8,8 @@ from idp.oidc.client_endpoint import METHODS
 from idp.oidc.request_checks import PROMPT_VALUES, RESPONSE_MODES, RESPONSE_TYPES
 from idp.oidc.signatures import ASYMMETRIC, HMAC
 
+# Discovery 4: below the issuer, whose path comes first.
+OPENID_CONFIGURATION = "/.well-known/openid-configuration"
 PATHS = {
     "authorization_endpoint": "/authorize",
     "pushed_authorization_request_endpoint": "/par",

@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from authlib.oauth2 import OAuth2Error
+from authlib.oauth2.rfc6749 import InvalidRequestError
 from sqlalchemy.orm import Session as Unit
 
 from idp.kernel.clock import Clock
@@ -78,12 +79,12 @@ class Proofs:
 
     def of_client(self, client: Client, presented: str | None, path: str) -> Proof | None:
         """The proof with which a client asks for tokens; None when it shows none and needs none. Raises
-        InvalidDpopProof.
+        InvalidDpopProof, and InvalidRequestError when it shows none and needs one (RFC 6749 5.2).
         """
         if presented is not None:
             return self.verified(presented, client, "POST", path)
         if client.needs_dpop:
-            raise InvalidDpopProof("a DPoP proof is required")
+            raise InvalidRequestError("a DPoP proof is required")
         return None
 
     def verified(
@@ -115,6 +116,7 @@ class Proofs:
             raise InvalidDpopProof("htu is not the address of this endpoint")
         if access_token is not None and not _is_of(claims.get("ath"), access_token):
             raise InvalidDpopProof("ath is not the hash of the access token")
+        self._require_own_times(claims)
         return Proof(key.thumbprint(), jti, self._expires_at(claims))
 
     def use(self, unit: Unit, proof: Proof) -> None:
@@ -122,10 +124,18 @@ class Proofs:
         if not used_identifiers.use(unit, "dpop_proof", proof.jkt, proof.jti, proof.expires_at):
             raise InvalidDpopProof("the DPoP proof was used before")
 
+    def _require_own_times(self, claims: Any) -> None:
+        """Raises InvalidDpopProof when the proof says itself that it is not good now (RFC 7519 4.1.4 and 4.1.5)."""
+        now = self._clock.now()
+        if "exp" in claims and not (_is_number(claims["exp"]) and now.timestamp() < claims["exp"]):
+            raise InvalidDpopProof("exp has passed, or is no moment")
+        if "nbf" in claims and not (_is_number(claims["nbf"]) and claims["nbf"] <= (now + AHEAD).timestamp()):
+            raise InvalidDpopProof("nbf is still to come, or is no moment")
+
     def _expires_at(self, claims: Any) -> datetime:
         """Until when the proof is fresh. With a nonce our own clock says it, and the client's may be wrong."""
         iat, now = claims.get("iat"), self._clock.now()
-        if isinstance(iat, bool) or not isinstance(iat, int | float):
+        if not _is_number(iat):
             raise InvalidDpopProof("iat is missing")
         if self._demands_nonce:
             nonce, current = claims.get("nonce"), self._period()
@@ -157,6 +167,10 @@ def _public_key(jwk: Any, alg: str) -> AnyKey:
     if len(keys) != 1 or jwk.get("alg", alg) != alg:
         raise InvalidDpopProof("jwk is no public key for this algorithm, or too weak")
     return keys[0]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _is_of(ath: Any, access_token: str) -> bool:

@@ -11,7 +11,6 @@ from typing import Any
 from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError
 
-from idp.audit.trail import Trail
 from idp.kernel.clock import Clock, whole_seconds
 from idp.oidc import resource_indicators
 from idp.oidc.access_token import AccessTokens, LiveAccessToken
@@ -20,6 +19,7 @@ from idp.oidc.client_endpoint import NO_STORE, ClientEndpoint, ClientRequest, Cl
 from idp.oidc.clients import Client
 from idp.oidc.keys import Keys
 from idp.oidc.models import AccessToken, RefreshFamily
+from idp.oidc.recorded_refusals import RecordedRefusals
 from idp.oidc.refresh_token import RefreshTokens
 from idp.oidc.subjects import Subjects
 from idp.store.units import UnitsOfWork
@@ -38,7 +38,7 @@ class Introspection:
         self,
         units: UnitsOfWork,
         clock: Clock,
-        trail: Trail,
+        refusals: RecordedRefusals,
         assertions: ClientAssertions,
         access_tokens: AccessTokens,
         refresh_tokens: RefreshTokens,
@@ -49,20 +49,19 @@ class Introspection:
         self._units, self._clock, self._keys, self._subjects = units, clock, keys, subjects
         self._issuer = issuer
         self._access_tokens, self._refresh_tokens = access_tokens, refresh_tokens
-        self._endpoint = ClientEndpoint("introspect", units, trail, assertions, ("token", "token_type_hint"))
+        self._endpoint = ClientEndpoint("introspect", units, refusals, assertions, ("token", "token_type_hint"))
 
     def respond(self, request: ClientRequest) -> ClientResponse:
         """What the token is worth. The hint is not needed: no token could be of both kinds (2.1)."""
-        client_id = None
+        client = None
         try:
             read = self._endpoint.read(request)
             client = self._endpoint.confidential_client(request, read)
-            client_id = client.client_id
             token = read.get("token")
             if token is None:
                 raise InvalidRequestError("token is missing")
         except OAuth2Error as error:
-            return self._endpoint.refused(error, client_id)
+            return self._endpoint.refused(error, client)
         said = self._of(token, client) or NOT_ACTIVE
         if client.introspection_signed_response_alg is None and MEDIA_TYPE not in request.accept:
             return ClientResponse(200, said)

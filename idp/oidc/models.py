@@ -133,6 +133,8 @@ class PushedAuthorizationRequest(Base):
     request: Mapped[dict[str, Any]]
     pushed_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
+    # An attempt waits for its answer since; None when nobody has come with it, or nothing had to be asked.
+    begun_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
 
 

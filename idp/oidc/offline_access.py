@@ -10,6 +10,7 @@ ended          by its lifetime, by the client (revocation), or by `end`. Never b
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 from sqlalchemy import ColumnElement, exists, literal, or_, select
 from sqlalchemy.orm import Session as Unit
@@ -32,10 +33,12 @@ class OfflineGrant:
     client: Client
 
 
+@cache
 def holds(token: type[RefreshFamily] | type[AccessToken]) -> ColumnElement[bool]:
     """Whether the offline access that a row without a session came from still holds, as a condition on the row.
 
-    A statement's own conditions, so that there is no moment between looking and using.
+    A statement's own conditions, so that there is no moment between looking and using. Made once: making it takes
+    longer than asking.
     """
     # Rows of their own: the statement around may join the same tables.
     account, consent = aliased(Account), aliased(Consent)

@@ -37,6 +37,7 @@ from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientRespon
 from idp.oidc.clients import OFFLINE_ACCESS, Client
 from idp.oidc.discovery import PATHS
 from idp.oidc.dpop import Proof, Proofs
+from idp.oidc.recorded_refusals import RecordedRefusals
 from idp.oidc.refresh_token import Refreshed, RefreshTokens
 from idp.oidc.token_issuer import Issued, TokenIssuer
 from idp.sessions.lifecycle import Sessions
@@ -62,6 +63,7 @@ class Provider:
         self,
         units: UnitsOfWork,
         trail: Trail,
+        refusals: RecordedRefusals,
         assertions: ClientAssertions,
         codes: AuthorizationCodes,
         refresh_tokens: RefreshTokens,
@@ -71,7 +73,7 @@ class Provider:
     ) -> None:
         self.units, self.trail, self.codes, self.refresh_tokens = units, trail, codes, refresh_tokens
         self.token_issuer, self.sessions, self.proofs = token_issuer, sessions, proofs
-        self.endpoint = ClientEndpoint("token", units, trail, assertions, KNOWN_PARAMETERS, records_strangers=True)
+        self.endpoint = ClientEndpoint("token", units, refusals, assertions, KNOWN_PARAMETERS, records_strangers=True)
         self._server = _Server(self)
 
     def respond(self, request: ClientRequest) -> ClientResponse:
@@ -124,8 +126,7 @@ class _Server(AuthorizationServer):  # type: ignore[misc]
             grant.validate_token_request()
             return ClientResponse(200, grant.create_token_response())
         except OAuth2Error as error:
-            client_id = getattr(getattr(request, "client", None), "client_id", None)
-            return self.provider.endpoint.refused(error, client_id)
+            return self.provider.endpoint.refused(error, getattr(request, "client", None))
 
 
 class _Grant(BaseGrant, TokenEndpointMixin):  # type: ignore[misc]

@@ -10,16 +10,19 @@ from datetime import timedelta
 
 from authlib.oauth2 import OAuth2Error
 
-from idp.audit.trail import Trail
+from idp.attempts.counts import Counts, source_of
+from idp.audit.trail import request_origin
 from idp.kernel.clock import Clock
-from idp.kernel.errors import ProtocolError
+from idp.kernel.errors import ProtocolError, Throttled
 from idp.oidc import pushed_requests
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.client_assertion import ClientAssertions
-from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
+from idp.oidc.client_endpoint import NO_STORE, ClientEndpoint, ClientRequest, ClientResponse
+from idp.oidc.clients import Client
 from idp.oidc.discovery import PATHS
 from idp.oidc.dpop import InvalidDpopProof, Proof, Proofs
 from idp.oidc.errors import plain_description
+from idp.oidc.recorded_refusals import RecordedRefusals
 from idp.oidc.request_checks import NAMES
 from idp.oidc.request_intake import RequestIntake
 from idp.store.units import UnitsOfWork
@@ -35,35 +38,57 @@ class PushedAuthorization:
         self,
         units: UnitsOfWork,
         clock: Clock,
-        trail: Trail,
+        refusals: RecordedRefusals,
         assertions: ClientAssertions,
         intake: RequestIntake,
         proofs: Proofs,
+        counts: Counts,
         lifetime: timedelta,
+        per_minute: int,
     ) -> None:
+        """`per_minute`: how many are taken of those that nobody answers for."""
         self._units, self._clock, self._intake, self._proofs = units, clock, intake, proofs
-        self._lifetime = lifetime
-        self._endpoint = ClientEndpoint("par", units, trail, assertions, KNOWN_PARAMETERS)
+        self._counts, self._lifetime, self._per_minute = counts, lifetime, per_minute
+        self._endpoint = ClientEndpoint("par", units, refusals, assertions, KNOWN_PARAMETERS)
 
     def respond(self, request: ClientRequest) -> ClientResponse:
-        """201 with a `request_uri` that this client can send browsers with; errors as at the token endpoint (2.3)."""
-        authenticated = None
+        """201 with a `request_uri` that this client can send browsers with; errors as at the token endpoint, 429 for
+        too many (2.3).
+        """
+        client = None
         try:
             read = self._endpoint.read(request)
             client = self._endpoint.authenticate(self._endpoint.oauth2_request(request, read))
-            authenticated = None if client.is_public else client.client_id
+            self._pay(client)
             accepted = self._intake.from_server(read, client)
             proof = None
             if request.dpop is not None:
                 proof = self._proofs.verified(request.dpop, client, "POST", PATH)
                 accepted = _bound(accepted, proof)
             kept = self._kept(accepted, proof)
+        except Throttled as throttled:
+            return _turned_away(throttled)
         except OAuth2Error as error:
-            return self._endpoint.refused(error, authenticated)
+            return self._endpoint.refused(error, client)
         except ProtocolError as error:
             refused = OAuth2Error(plain_description(error.description), error=error.error, status_code=400)
-            return self._endpoint.refused(refused, authenticated)
+            return self._endpoint.refused(refused, client)
         return ClientResponse(201, kept)
+
+    def _pay(self, client: Client) -> None:
+        """One more of whoever this is, in this minute; before anything costs more. Raises Throttled.
+
+        A client that keeps no secret is anybody at that address, and one that registered itself is anybody's. For the
+        others an administrator answers.
+        """
+        if not (client.is_public or client.registered_itself):
+            return
+        who = ("source", source_of(request_origin.get())) if client.is_public else ("client", client.client_id)
+        with self._units.writing() as unit:
+            is_paid = self._counts.pay(unit, self._per_minute, *who)
+            left = self._counts.left(unit, *who)
+        if not is_paid:
+            raise Throttled(left or self._counts.window)
 
     def _kept(self, request: AuthorizationRequest, proof: Proof | None) -> dict[str, object]:
         request_uri = pushed_requests.new_request_uri()
@@ -74,6 +99,12 @@ class PushedAuthorization:
             now = self._clock.now()
             pushed_requests.keep(unit, request_uri, request.client_id, stored, now, now + self._lifetime)
         return {"request_uri": request_uri, "expires_in": int(self._lifetime.total_seconds())}
+
+
+def _turned_away(throttled: Throttled) -> ClientResponse:
+    """429 (RFC 6585 4). Nothing is recorded: it would be a row for whatever anybody sends."""
+    after = str(max(1, round(throttled.retry_after.total_seconds())))
+    return ClientResponse(429, {"error": "temporarily_unavailable"}, (*NO_STORE, ("Retry-After", after)))
 
 
 def _bound(request: AuthorizationRequest, proof: Proof) -> AuthorizationRequest:

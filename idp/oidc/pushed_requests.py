@@ -6,11 +6,12 @@ dead as soon as what it asks for was answered. It is 256 random bits, of which t
 
 from datetime import datetime
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session as Unit
 
 from idp.kernel.secrets import hash_secret, random_token
 from idp.oidc.models import PushedAuthorizationRequest as Pushed
+from idp.store import rows
 
 PREFIX = "urn:ietf:params:oauth:request_uri:"
 
@@ -29,14 +30,14 @@ def keep(
     unit: Unit, request_uri: str, client_id: str, request: dict[str, object], now: datetime, expires_at: datetime
 ) -> None:
     """The client can send browsers with this `request_uri` from now on."""
-    unit.execute(
-        insert(Pushed).values(
-            request_uri_hash=hash_secret(request_uri),
-            client_id=client_id,
-            request=request,
-            pushed_at=now,
-            expires_at=expires_at,
-        )
+    rows.add(
+        unit,
+        Pushed,
+        request_uri_hash=hash_secret(request_uri),
+        client_id=client_id,
+        request=request,
+        pushed_at=now,
+        expires_at=expires_at,
     )
 
 
@@ -44,6 +45,16 @@ def find(unit: Unit, request_uri: str, client_id: str) -> Pushed | None:
     """What this client pushed under this name, also when it is over; None for what another one did."""
     query = select(Pushed).where(Pushed.request_uri_hash == hash_secret(request_uri), Pushed.client_id == client_id)
     return unit.scalars(query).one_or_none()
+
+
+def begin(unit: Unit, name: str, client_id: str, now: datetime) -> None:
+    """An attempt waits for its answer: the request is kept as long as that can be given."""
+    unit.execute(
+        update(Pushed)
+        .where(Pushed.request_uri_hash == bytes.fromhex(name), Pushed.client_id == client_id)
+        .values(begun_at=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def complete(unit: Unit, name: str, client_id: str, now: datetime) -> bool:

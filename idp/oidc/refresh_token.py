@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.models import Account, lock_account
@@ -30,6 +30,7 @@ from idp.oidc.authorization_code import Grant, Revoked, revoke_grant
 from idp.oidc.models import RefreshFamily
 from idp.sessions import idle
 from idp.sessions.models import Session
+from idp.store import rows
 
 
 @dataclass(frozen=True)
@@ -63,25 +64,25 @@ class RefreshTokens:
         It is in the grant's session, or of offline access and in none.
         """
         handle = random_identifier()
-        unit.execute(
-            insert(RefreshFamily).values(
-                grant_id=grant.grant_id,
-                handle_hash=hash_secret(handle),
-                client_id=grant.client_id,
-                account_id=grant.account_id,
-                session_id=None if is_offline else grant.session_id,
-                scope=grant.scope,
-                requested_acr=grant.requested_acr,
-                claims=grant.claims,
-                level=grant.level,
-                amr=grant.amr,
-                auth_time=grant.auth_time,
-                resources=grant.resources,
-                dpop_jkt=jkt,
-                generation=0,
-                issued_at=self._clock.now(),
-                expires_at=expires_at,
-            )
+        rows.add(
+            unit,
+            RefreshFamily,
+            grant_id=grant.grant_id,
+            handle_hash=hash_secret(handle),
+            client_id=grant.client_id,
+            account_id=grant.account_id,
+            session_id=None if is_offline else grant.session_id,
+            scope=grant.scope,
+            requested_acr=grant.requested_acr,
+            claims=grant.claims,
+            level=grant.level,
+            amr=grant.amr,
+            auth_time=grant.auth_time,
+            resources=grant.resources,
+            dpop_jkt=jkt,
+            generation=0,
+            issued_at=self._clock.now(),
+            expires_at=expires_at,
         )
         return self._token(handle, 0)
 

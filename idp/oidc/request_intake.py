@@ -58,6 +58,9 @@ class RequestIntake:
     def _accepted(self, parameters: Parameters, client: Client) -> AuthorizationRequest:
         try:
             read = self._objects.read(parameters, client)
+            if read.parameters.get("client_id") is None:
+                # RFC 9126 2.1, RFC 9101 4: it stands where the rest of the request does.
+                raise NotAccepted("invalid_request", "client_id is missing")
         except NotAccepted as error:
             _refuse(parameters, client, error.error, error.description)
         request = validate(read.parameters, client, self._hinted_sub)

@@ -10,17 +10,15 @@ No unit of work is open while a client's server is asked or a signature is verif
 """
 
 import logging
-import re
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
 from math import isfinite
 from typing import Any
 
-from idp.egress.guarded import CallFailed, GuardedClient
+from idp.egress.guarded import Answer, CallFailed, GuardedClient
 from idp.egress.pauses import Pauses
+from idp.egress.places import Places
 from idp.kernel.clock import Clock
 from idp.oidc import parameters
 from idp.oidc.client_keys import ClientKeys
@@ -38,7 +36,8 @@ ALGORITHMS: Mapping[str, Sequence[str]] = {
     "fapi2": tuple(alg for alg in ASYMMETRIC if alg != "RS256"),
 }
 TYPES = (None, "JWT", "OAUTH-AUTHZ-REQ+JWT", "APPLICATION/OAUTH-AUTHZ-REQ+JWT")
-MEDIA_TYPES = ("application/oauth-authz-req+jwt", "application/jwt")
+# RFC 9101 9.4.1, RFC 7519 10.3.1, RFC 7515 9.2.1.
+MEDIA_TYPES = ("application/oauth-authz-req+jwt", "application/jwt", "application/jose")
 # Clocks of clients may be ahead of ours by this much.
 SKEW = timedelta(seconds=10).total_seconds()
 # FAPI 2.0 Message Signing 5.3.1.
@@ -46,7 +45,6 @@ LONGEST_LIFE = timedelta(minutes=60).total_seconds()
 LONGEST_JTI = 500
 # What is remembered has an end.
 LONGEST_MEMORY = timedelta(days=3650).total_seconds()
-_SHA256 = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 @dataclass(frozen=True)
@@ -61,15 +59,16 @@ class ReadRequest:
 class RequestObjects:
     """Reads what clients signed."""
 
-    def __init__(self, clock: Clock, keys: ClientKeys, outgoing: GuardedClient, issuer: str) -> None:
-        self._clock, self._keys, self._outgoing, self._issuer = clock, keys, outgoing, issuer
+    def __init__(self, clock: Clock, keys: ClientKeys, outgoing: GuardedClient, places: Places, issuer: str) -> None:
+        self._clock, self._keys, self._outgoing, self._places, self._issuer = clock, keys, outgoing, places, issuer
         self._pauses = Pauses()
 
     def read(self, outer: Parameters, client: Client) -> ReadRequest:
         """The parameters that count, of what was sent and of the object that came with it, if one did.
 
         Raises NotAccepted: `invalid_request_object`, by reference `invalid_request_uri`, and `invalid_request` when
-        both were sent or neither, though the client signs all of its requests.
+        both were sent or neither, though the client signs all of its requests; `temporarily_unavailable` when no
+        thread can be spared to fetch it.
         """
         for name in ("request", "request_uri"):
             if outer.is_unusable(name):
@@ -152,26 +151,34 @@ class RequestObjects:
                 yield "it lives too long, or is too old"
 
     def _fetched(self, request_uri: str, client: Client) -> str:
-        """What stands at a registered address (OIDC Core 6.2). A fragment that is a SHA-256 is that of the object."""
-        address, _, fragment = request_uri.partition("#")
+        """What stands at a registered address (OIDC Core 6.2). A fragment tells versions apart for who keeps objects,
+        which nobody does here.
+        """
+        address = request_uri.partition("#")[0]
         if request_uri not in client.request_uris and address not in client.request_uris:
             raise NotAccepted("invalid_request_uri", "this request_uri is not registered for the client")
-        if self._pauses.rests(address):
-            raise NotAccepted("invalid_request_uri", "the request object could not be fetched a moment ago")
-        try:
-            answer = self._outgoing.get(address)
-        except CallFailed as failed:
-            self._pauses.failed(address)
-            log.warning("a request object of client %s cannot be fetched: %s", client.client_id, failed.failure)
-            raise NotAccepted("invalid_request_uri", "the request object cannot be fetched") from failed
-        self._pauses.answered(address)
+        answer = self._answer(address, client)
         media_type = answer.content_type.partition(";")[0].strip().lower()
         if answer.status != 200 or media_type not in MEDIA_TYPES:
             raise NotAccepted("invalid_request_uri", "there is no request object at request_uri")
-        digest = urlsafe_b64encode(sha256(answer.body).digest()).rstrip(b"=").decode()
-        if _SHA256.fullmatch(fragment) and fragment != digest:
-            raise NotAccepted("invalid_request_uri", "the request object is not the one that request_uri names")
         return answer.body.decode("ascii", "replace").strip()
+
+    def _answer(self, address: str, client: Client) -> Answer:
+        """What stands there. Raises NotAccepted. All addresses of a client that registered itself rest together."""
+        resting = client.client_id if client.registered_itself else address
+        if self._pauses.rests(resting):
+            raise NotAccepted("invalid_request_uri", "the request object could not be fetched a moment ago")
+        try:
+            with self._places.one(for_stranger=client.registered_itself) as has_place:
+                if not has_place:
+                    raise NotAccepted("temporarily_unavailable", "too many request objects are being fetched")
+                answer = self._outgoing.get(address)
+        except CallFailed as failed:
+            self._pauses.failed(resting)
+            log.warning("a request object of client %s cannot be fetched: %s", client.client_id, failed.failure)
+            raise NotAccepted("invalid_request_uri", "the request object cannot be fetched") from failed
+        self._pauses.answered(resting)
+        return answer
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

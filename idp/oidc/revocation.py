@@ -14,6 +14,7 @@ from idp.audit.trail import Trail
 from idp.oidc.access_token import AccessTokens
 from idp.oidc.client_assertion import ClientAssertions
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
+from idp.oidc.recorded_refusals import RecordedRefusals
 from idp.oidc.refresh_token import RefreshTokens
 from idp.store.units import UnitsOfWork
 
@@ -25,30 +26,30 @@ class Revocation:
         self,
         units: UnitsOfWork,
         trail: Trail,
+        refusals: RecordedRefusals,
         assertions: ClientAssertions,
         access_tokens: AccessTokens,
         refresh_tokens: RefreshTokens,
     ) -> None:
         self._units, self._trail = units, trail
         self._access_tokens, self._refresh_tokens = access_tokens, refresh_tokens
-        self._endpoint = ClientEndpoint("revoke", units, trail, assertions, ("token", "token_type_hint"))
+        self._endpoint = ClientEndpoint("revoke", units, refusals, assertions, ("token", "token_type_hint"))
 
     def respond(self, request: ClientRequest) -> ClientResponse:
         """200: no token like this works any more, also when none ever did (2.2). The hint is not needed.
 
         400 `invalid_grant` for a token that was issued to another client; it stays good (2.1, RFC 6749 5.2).
         """
-        authenticated = None
+        client = None
         try:
             read = self._endpoint.read(request)
             client = self._endpoint.authenticate(self._endpoint.oauth2_request(request, read))
-            authenticated = None if client.is_public else client.client_id
             token = read.get("token")
             if token is None:
                 raise InvalidRequestError("token is missing")
             self._revoke(token, client.client_id)
         except OAuth2Error as error:
-            return self._endpoint.refused(error, authenticated)
+            return self._endpoint.refused(error, client)
         return ClientResponse(200, {})
 
     def _revoke(self, token: str, client_id: str) -> None:

@@ -17,7 +17,6 @@ from authlib.oauth2 import OAuth2Error
 from authlib.oauth2.rfc6749 import InvalidRequestError, UnauthorizedClientError
 from sqlalchemy.orm import Session as Unit
 
-from idp.audit.trail import Trail
 from idp.kernel.clock import Clock, whole_seconds
 from idp.oidc.client_assertion import ClientAssertions
 from idp.oidc.client_endpoint import ClientEndpoint, ClientRequest, ClientResponse
@@ -25,6 +24,7 @@ from idp.oidc.clients import Client
 from idp.oidc.discovery import PATHS
 from idp.oidc.parameters import Parameters
 from idp.oidc.protected_resource import InvalidToken, ProtectedResources, ResourceRequest, in_authorization
+from idp.oidc.recorded_refusals import RecordedRefusals
 from idp.sessions import idle
 from idp.sessions.lifecycle import Sessions
 from idp.sessions.models import Session
@@ -51,7 +51,7 @@ class SessionActivity:
         self,
         units: UnitsOfWork,
         clock: Clock,
-        trail: Trail,
+        refusals: RecordedRefusals,
         assertions: ClientAssertions,
         sessions: Sessions,
         protected_resources: ProtectedResources,
@@ -61,7 +61,7 @@ class SessionActivity:
         self._endpoint = ClientEndpoint(
             "session",
             units,
-            trail,
+            refusals,
             assertions,
             ("sid", "last_activity_at"),
             paths=(PATHS["session_activity_endpoint"], PATHS["session_status_endpoint"]),
@@ -86,7 +86,7 @@ class SessionActivity:
         try:
             read = self._endpoint.read(request)
             caller = self._caller(request, read, PATHS["session_activity_endpoint"])
-            authenticated = caller.client.client_id if caller.is_authenticated else None
+            authenticated = caller.client if caller.is_authenticated else None
             if caller.client.session_activity != "reported":
                 raise UnauthorizedClientError("the client is not registered with session_activity reported")
             at = _moment(read.get("last_activity_at")) or self._clock.now()

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from authlib.oidc.core.util import create_half_hash
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session as Unit
 
 from idp.accounts.models import Account
@@ -32,6 +32,7 @@ from idp.oidc.subjects import Subjects
 from idp.sessions import idle
 from idp.sessions.lifecycle import Sessions
 from idp.sessions.models import Session
+from idp.store import rows
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,9 @@ class TokenIssuer:
         issued = self._insert(
             unit, client, grant.grant_id, grant.scope, now, lifetime, audience, dpop_jkt, grant, session
         )
-        self._sessions.join(unit, session.id, client.client_id)
+        if starts_family:
+            # Whoever refreshes joined when its family began.
+            self._sessions.join(unit, session.id, client.client_id)
         if starts_family and refresh_token is None and client.check_grant_type("refresh_token"):
             ends_at = now + self._lifetimes.offline if is_offline else session.absolute_ends_at
             bound_to = dpop_jkt if client.is_public else None
@@ -173,20 +176,20 @@ class TokenIssuer:
         session: Session | None = None,
     ) -> Issued:
         secret = random_token()
-        unit.execute(
-            insert(AccessToken).values(
-                token_hash=key_of_jwt(secret) if client.gets_jwt_access_tokens else hash_secret(secret),
-                grant_id=grant_id,
-                client_id=client.client_id,
-                account_id=grant.account_id if grant else None,
-                session_id=session.id if session else None,
-                scope=scope,
-                claims=grant.claims if grant else {},
-                audience=audience,
-                dpop_jkt=dpop_jkt,
-                issued_at=now,
-                expires_at=now + lifetime,
-            )
+        rows.add(
+            unit,
+            AccessToken,
+            token_hash=key_of_jwt(secret) if client.gets_jwt_access_tokens else hash_secret(secret),
+            grant_id=grant_id,
+            client_id=client.client_id,
+            account_id=grant.account_id if grant else None,
+            session_id=session.id if session else None,
+            scope=scope,
+            claims=grant.claims if grant else {},
+            audience=audience,
+            dpop_jkt=dpop_jkt,
+            issued_at=now,
+            expires_at=now + lifetime,
         )
         return Issued(secret, grant_id, scope, now, lifetime // timedelta(seconds=1), audience, dpop_jkt)
 

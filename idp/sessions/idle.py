@@ -75,8 +75,11 @@ def end_reason(session: Session, now: datetime) -> str | None:
     return "idle" if now >= session.idle_ends_at else None
 
 
-def live(now: datetime) -> ColumnElement[bool]:
-    """`is_live` as a condition for a statement, so that the database decides at the boundary."""
+def live(now: datetime | ColumnElement[datetime]) -> ColumnElement[bool]:
+    """`is_live` as a condition for a statement, so that the database decides at the boundary.
+
+    `now` may be a parameter of a statement that is made once and run often.
+    """
     return and_(Session.ended_at.is_(None), Session.idle_ends_at > now, Session.absolute_ends_at > now)
 
 

@@ -114,6 +114,13 @@ class TokenSettings(Group):
         lt=10 * MINUTES,
         description="How long a browser can come with a request that was pushed (RFC 9126 2.2), in whole seconds.",
     )
+    pushed_requests_per_minute: int = Field(
+        default=300,
+        ge=1,
+        le=100000,
+        description="Requests pushed within a minute from one address or IPv6 /64 by applications that keep no secret, "
+        "and by each application that registered itself and keeps one.",
+    )
     access_token_lifetime: Duration = Field(
         default=5 * MINUTES,
         ge=SECONDS,
@@ -282,7 +289,12 @@ class ServerSettings(Group):
     )
     port: int = Field(default=8000, ge=1, le=65535, description="Port to listen on.")
     workers: int = Field(default=2, ge=1, le=128, description="Processes.")
-    threads: int = Field(default=1, ge=1, le=64, description="Threads that run Python, per process.")
+    threads: int = Field(
+        default=1,
+        ge=1,
+        le=64,
+        description="Threads that run Python, per process; 3 at least where applications may register themselves.",
+    )
     worker_embedded: bool = Field(
         default=True,
         description="Whether `idp serve` also does the work of `idp worker`: mail, notices to clients, idle sessions.",
@@ -301,6 +313,13 @@ class RegistrationSettings(Group):
         ge=1,
         le=10000,
         description="Registrations and changes from one address or IPv6 /64 within a minute.",
+    )
+    unused_lifetime: Duration = Field(
+        default=24 * HOURS,
+        ge=10 * MINUTES,
+        le=366 * DAYS,
+        description="An application that registered itself without a token is gone when nobody signed in to it for so "
+        "long.",
     )
     require_pkce: bool = Field(
         default=True,
@@ -323,6 +342,18 @@ class EgressSettings(Group):
     allow_loopback: bool = Field(
         default=False,
         description="Whether such a call may go to this machine or a private network. For the demo and tests.",
+    )
+
+
+class AuditSettings(Group):
+    """What stands in the audit trail."""
+
+    refusals_per_hour: int = Field(
+        default=200,
+        ge=1,
+        le=1000000,
+        description="Refused requests that anybody can send, of one address or IPv6 /64 within an hour, that stand in "
+        "the audit trail; more of them are in the log only.",
     )
 
 

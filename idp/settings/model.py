@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from idp.kernel.errors import Misconfigured
 from idp.settings.durations import DURATION_FORMS, format_duration
 from idp.settings.groups import (
+    AuditSettings,
     DatabaseSettings,
     EgressSettings,
     Group,
@@ -102,6 +103,7 @@ class Settings(BaseSettings):
         default=RegistrationSettings(), description="Applications that register themselves."
     )
     egress: EgressSettings = Field(default=EgressSettings(), description="What idp itself fetches or calls.")
+    audit: AuditSettings = Field(default=AuditSettings(), description="What stands in the audit trail.")
     metrics: MetricsSettings = Field(default=MetricsSettings(), description="Figures for Prometheus.")
     log: LogSettings = Field(default=LogSettings(), description="What idp tells on its standard error.")
 

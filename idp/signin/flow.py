@@ -26,7 +26,7 @@ from idp.factors.base import SecondFactor
 from idp.kernel.clock import Clock
 from idp.kernel.levels import AcrValues
 from idp.kernel.secrets import hash_secret, random_identifier, random_token
-from idp.oidc import answered_once, authorization_response, clients
+from idp.oidc import answered_once, authorization_response, clients, pushed_requests
 from idp.oidc.authorization_code import AuthorizationCodes
 from idp.oidc.authorization_request import AuthorizationRequest
 from idp.oidc.authorization_response import AuthorizationResponse
@@ -109,6 +109,8 @@ class Flow:
             unit.flush()  # the event below names it
             if look.pending is not None:
                 self._record_prompt(SignInBegun, unit, look, look.pending)
+            if request.pushed_as is not None:
+                pushed_requests.begin(unit, request.pushed_as, request.client_id, look.now)
             return Begun(interaction.id, look.pending_name, binding)
 
     def begin_again(
@@ -371,6 +373,8 @@ class Flow:
         if short_by == "essential":
             error = "unmet_authentication_requirements"
             return authorization_response.failure(request, self.issuer, error, "the essential acr was not reached")
+        if not clients.use(unit, look.client):
+            return authorization_response.failure(request, self.issuer, "unauthorized_client", "the client is gone")
         if (used := answered_once.use_up(unit, request, self.clock.now())) is not None:
             return authorization_response.failure(request, self.issuer, used, "this request was answered before")
         code = self._codes.issue(unit, request, session)

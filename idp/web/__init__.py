@@ -19,6 +19,7 @@ cors.py           which endpoints scripts of other origins may call
 dpop.py           the nonce for the next proof
 device.py         what a browser says it is
 request_log.py    the code of each request, and its line in the log
+examples.py       requests and lines of code that work at this provider, for who builds an application
 use_cases.py      what the views call; `wiring` provides it
 client_address.py where a request comes from, as far as the trusted proxies say
 error_pages.py    errors as pages, with the request code

@@ -36,9 +36,7 @@ def authorize_post() -> Response:
 
 def _refused(error: SentToClient) -> Response:
     services = use_cases()
-    with services.units.writing() as unit:
-        event = AuthorizationRefused(
-            error=error.error, detail=error.description, shown=False, client_id=error.client_id
-        )
-        services.trail.record(unit, event)
+    services.refusals.record(
+        AuthorizationRefused(error=error.error, detail=error.description, shown=False, client_id=error.client_id)
+    )
     return responses.send(authorization_response.refusal(error, services.settings.issuer), "", after_a_form=False)

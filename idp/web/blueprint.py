@@ -3,6 +3,7 @@
 from flask import Blueprint, request
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+from idp.oidc.discovery import OPENID_CONFIGURATION
 from idp.web import (
     appearance,
     authorize,
@@ -34,7 +35,7 @@ ROUTES = (
     ("/session/status", "session_status", session_activity.status, ("GET", "POST")),
     ("/userinfo", "userinfo", userinfo.userinfo, ("GET", "POST")),
     ("/jwks", "jwks", discovery.jwks, ("GET",)),
-    ("/.well-known/openid-configuration", "openid_configuration", discovery.openid_configuration, ("GET",)),
+    (OPENID_CONFIGURATION, "openid_configuration", discovery.openid_configuration, ("GET",)),
     ("/end_session", "end_session", end_session.end_session, ("GET",)),
     ("/end_session", "end_session_post", end_session.end_session_post, ("POST",)),
     ("/end_session/confirm", "end_session_confirm", end_session.end_session_confirm, ("POST",)),

@@ -24,7 +24,5 @@ def token(about: str) -> str:
 def require(about: str) -> None:
     """Raises Forbidden unless the posted form carries the token for this."""
     if not is_same(request.form.get(FIELD, ""), token(about)):
-        services = use_cases()
-        with services.units.writing() as unit:
-            services.trail.record(unit, FormRefused())
+        use_cases().refusals.record(FormRefused())
         raise Forbidden("the form does not belong to this browser")

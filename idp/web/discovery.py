@@ -1,5 +1,7 @@
 """What the provider says about itself: configuration and keys, for any origin."""
 
+from typing import Any
+
 from flask import Response, jsonify
 
 from idp.factors.registry import highest_level
@@ -10,10 +12,14 @@ from idp.web.use_cases import use_cases
 FRESH_FOR = "public, max-age=300"
 
 
+def document() -> dict[str, Any]:
+    """What this deployment says about itself, the one time it is put together: for programs and for people."""
+    return discovery.metadata(use_cases().settings.issuer, highest_level(), use_cases().registration.is_on)
+
+
 def openid_configuration() -> Response:
     """OIDC Discovery 4, and RFC 8414 3: the same document at both addresses."""
-    registers = use_cases().registration.is_on
-    return _public(discovery.metadata(use_cases().settings.issuer, highest_level(), registers))
+    return _public(document())
 
 
 def jwks() -> Response:

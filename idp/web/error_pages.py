@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from idp.audit.events import AuthorizationRefused
 from idp.kernel.errors import Throttled
+from idp.oidc.discovery import OPENID_CONFIGURATION
 from idp.oidc.errors import ShownToEndUser
 from idp.web.pages import render
 from idp.web.use_cases import use_cases
@@ -40,7 +41,7 @@ FOR_PROGRAMS = (
     "/session/activity",
     "/session/status",
     "/jwks",
-    "/.well-known/openid-configuration",
+    OPENID_CONFIGURATION,
     "/health/live",
     "/health/ready",
 )
@@ -62,9 +63,8 @@ def shown_to_end_user(error: ShownToEndUser) -> Response:
     """400: the application that sent the person here made a mistake; its developer finds out which."""
     services = use_cases()
     try:
-        with services.units.writing() as unit:
-            refused = AuthorizationRefused(error=error.error, detail=error.description[:500], shown=True)
-            services.trail.record(unit, refused)
+        refused = AuthorizationRefused(error=error.error, detail=error.description[:500], shown=True)
+        services.refusals.record(refused)
     except Exception as failure:  # Flask asks no handler about what a handler raises
         return unavailable(failure) if isinstance(failure, BUSY) else unexpected(failure)
     return _page("bad_request", 400, developer_text=f"{error.error}: {error.description}")

@@ -51,6 +51,8 @@ RUN_TIME_KEYS = (
     "code.notice.",
     "method.",
     "consent.gets.",
+    "home.example.",
+    "home.registration.",
     "mail.added.",
     "mail.disabled.",
 )

@@ -5,7 +5,7 @@ from typing import Protocol
 from flask import current_app
 
 from idp.admin.registration import Registration
-from idp.audit.trail import Trail
+from idp.admin.signing_keys import SigningKeys
 from idp.kernel.clock import Clock
 from idp.kernel.envelope import Envelope
 from idp.kernel.secrets import DerivedKeys
@@ -14,6 +14,7 @@ from idp.oidc.introspection import Introspection
 from idp.oidc.keys import Keys
 from idp.oidc.provider import Provider
 from idp.oidc.pushed_authorization import PushedAuthorization
+from idp.oidc.recorded_refusals import RecordedRefusals
 from idp.oidc.request_intake import RequestIntake
 from idp.oidc.revocation import Revocation
 from idp.oidc.session_activity import SessionActivity
@@ -35,13 +36,15 @@ class UseCases(Protocol):
     @property
     def units(self) -> UnitsOfWork: ...
     @property
-    def trail(self) -> Trail: ...
+    def refusals(self) -> RecordedRefusals: ...
     @property
     def derived_keys(self) -> DerivedKeys: ...
     @property
     def envelope(self) -> Envelope: ...
     @property
     def keys(self) -> Keys: ...
+    @property
+    def signing_keys(self) -> SigningKeys: ...
     @property
     def proofs(self) -> Proofs: ...
     @property

@@ -65,6 +65,7 @@ def published_by(keys: Keys) -> set[str]:
 # The order of things
 
 
+@pytest.mark.demand(69)
 @pytest.mark.parametrize("alg", ALGORITHMS)
 def test_rotation_publishes_at_once_signs_a_day_later_and_keeps_the_old_key(
     services: Services, clock: FixedClock, alg: str
@@ -378,6 +379,7 @@ def test_refused_retirement_writes_nothing(services: Services) -> None:
         assert unit.scalars(select(AuditEvent).filter_by(type="signing_key_changed")).all() == []
 
 
+@pytest.mark.demand(69)
 def test_published_keys_after_a_rotation_are_distinct_and_public(own: Provider, clock: FixedClock) -> None:
     # #70
     with own.app.app_context():

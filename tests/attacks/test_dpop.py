@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+import pytest
 from sqlalchemy.orm import Session as Unit
 
 from idp.oidc import used_identifiers
@@ -93,6 +94,7 @@ def given_to_each(world: World, number: int, threads: int, forgets: bool = False
     return [Shown(client, proofs, parts[node::NODES], "", forgets) for node in range(NODES)]
 
 
+@pytest.mark.demand(76)
 def test_proof_shown_to_two_nodes_at_once_yields_tokens_once(world: World, database_url: str) -> None:
     number, threads = often(200, 3), 3
     given = given_to_each(world, number, threads)

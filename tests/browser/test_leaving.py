@@ -206,6 +206,7 @@ def _end_session_url(site: World, **parameters: str) -> str:
     return f"{site.issuer}/end_session?{urlencode(parameters)}"
 
 
+@pytest.mark.demand(90, 91)
 def test_applications_are_loaded_in_frames_before_the_browser_arrives_at_the_one_that_asked(
     visit: Begin, site: World, script: bool
 ) -> None:

@@ -5,6 +5,7 @@ import pytest
 from idp.admin.activity_signals import LOOKED_AT
 from idp.cli.base import State
 from idp.oidc.clients import SESSION_ACTIVITY
+from tests import canary
 from tests.jobs.notices import end_session, open_session
 from tests.test_cli import CALLBACK, Installation, empty, installation, words  # noqa: F401 - fixtures
 
@@ -84,3 +85,41 @@ def silent_sessions(installation: Installation, *client_ids: str) -> None:  # no
         for _ in range(LOOKED_AT):
             session_id = open_session(services, account_id, client_ids)
             end_session(services, session_id)
+
+
+def registered_itself(installation: Installation) -> str:  # noqa: F811
+    """The `client_id` of an application that did."""
+    token = installation.done("client", "token", "add", "een leverancier")["initial_access_token"]
+    body = b'{"client_name": "Vreemd", "redirect_uris": ["https://rp.example/callback"]}'
+    with State(installation.config).services() as services:
+        told = services.registration.register(body, "application/json", f"Bearer {token}")
+    canary.knows(token, told["client_secret"], told["registration_access_token"])
+    return str(told["client_id"])
+
+
+def test_what_was_decided_about_an_application_that_registered_itself_is_shown_until_it_is_left_to_it(
+    installation: Installation,  # noqa: F811
+) -> None:
+    client_id = registered_itself(installation)
+    assert installation.done("client", "show", client_id)["decided"] == []
+    assert installation.done("client", "set", client_id, "--scope", "openid")["decided"] == ["scope"]
+    left = installation.done("client", "leave", client_id)
+    assert (left["decided"], left["scope"]) == ([], "openid")
+    installation.done(*ADD)
+    assert "did not register itself" in installation.refused("client", "leave", "atosi")
+
+
+def test_application_is_deleted_by_whoever_says_yes_and_by_nobody_else(
+    installation: Installation,  # noqa: F811
+) -> None:
+    installation.done(*ADD)
+    for given in ("", "n\n"):
+        refused = installation.run("client", "delete", "atosi", given=given)
+        assert refused.exit_code == 1 and "Atosi" in refused.output
+    assert installation.done("client", "show", "atosi")["client_name"] == "Atosi"
+    assert installation.run("client", "delete", "atosi", given="y\n").exit_code == 0
+    assert installation.done("client", "list") == []
+    assert "no client" in installation.refused("client", "delete", "atosi", "--yes")
+    installation.done("client", "add", "Rooster", "--redirect-uri", CALLBACK, "--id", "rooster")
+    deleted = installation.done("client", "delete", "rooster", "--yes")
+    assert deleted["client_id"] == "rooster" and deleted["deleted_at"] and installation.done("client", "list") == []

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -13,82 +11,8 @@ import pytest
 from joserfc.jwk import ECKey
 
 from idp.oidc.keys import ALGORITHMS
+from tests.interop.node_journey import POST_LOGOUT_REDIRECT_URI, REDIRECT_URI, Journey
 from tests.live import LiveProvider
-from tests.services.node import node_environment, node_executable, npm_ci
-
-PACKAGE = Path(__file__).parent / "node"
-REDIRECT_URI = "http://127.0.0.1:8001/callback"
-POST_LOGOUT_REDIRECT_URI = "http://127.0.0.1:8001/signed-out"
-
-
-class Journey:
-    """A script of the folder `node` as a process that is talked to line by line."""
-
-    def __init__(
-        self,
-        folder: Path,
-        provider: LiveProvider,
-        client: tuple[str, str] = ("", ""),
-        script: str = "journey.mjs",
-        private_jwk: str = "",
-    ) -> None:
-        self._process = subprocess.Popen(
-            [node_executable(), script],
-            cwd=folder,
-            env={
-                **node_environment(),
-                "ISSUER": provider.issuer,
-                "CLIENT_ID": client[0],
-                "CLIENT_SECRET": client[1],
-                "PRIVATE_JWK": private_jwk,
-                "REDIRECT_URI": REDIRECT_URI,
-                "POST_LOGOUT_REDIRECT_URI": POST_LOGOUT_REDIRECT_URI,
-            },
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def first_words(self) -> dict[str, Any]:
-        """What it says before anybody goes anywhere."""
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, self._process.communicate(timeout=10)[1]
-        said: dict[str, Any] = json.loads(line)
-        return said
-
-    def authorization_url(self) -> str:
-        return str(self.first_words()["authorization_url"])
-
-    def finish(self, callback: str) -> tuple[dict[str, Any] | None, str]:
-        """What the library verified, or None, and what it complained of."""
-        output, complaint = self._process.communicate(f"{callback}\n", timeout=60)
-        return (json.loads(output) if self._process.returncode == 0 else None), complaint
-
-    def stop(self) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.communicate()
-
-
-@pytest.fixture(params=["off", "on"], ids=["no nonce", "nonce"])
-def open_provider(database_url: str, request: pytest.FixtureRequest) -> Iterator[LiveProvider]:
-    """A provider at which applications register themselves, with nonces of its own in proofs of keys or without."""
-    live = LiveProvider(
-        database_url,
-        registration={"mode": "open", "allow_loopback": True},
-        tokens={"dpop_nonce": request.param},
-    )
-    try:
-        yield live.start()
-    finally:
-        live.stop()
-
-
-@pytest.fixture(scope="session")
-def package() -> Path:
-    return npm_ci(PACKAGE)
 
 
 @pytest.mark.parametrize("alg", ALGORITHMS)
@@ -151,7 +75,7 @@ def test_openid_client_is_held_to_fapi2_and_asks_for_nothing_else(open_provider:
         dpop_bound_access_tokens=True,
     )
     private_jwk = json.dumps(key.as_dict(private=True))
-    strictly(open_provider, Journey(package, open_provider, ("strict", ""), "strict.mjs", private_jwk))
+    strictly(open_provider, Journey(package, open_provider, ("strict", ""), "strict.mjs", PRIVATE_JWK=private_jwk))
 
 
 def strictly(provider: LiveProvider, journey: Journey) -> tuple[dict[str, Any], dict[str, Any]]:

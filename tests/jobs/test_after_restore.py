@@ -19,6 +19,7 @@ from idp.audit.events import DatabaseRestored, SecondFactorChecked
 from idp.cli import main
 from idp.factors.models import Credential, SentCode
 from idp.jobs.after_restore import Restored, restored
+from idp.jobs.purge_expired import purge
 from idp.kernel.clock import FixedClock
 from idp.oidc.client_endpoint import ClientRequest
 from idp.oidc.models import AccessToken, AuthorizationCode, InitialAccessToken, RefreshFamily
@@ -107,6 +108,16 @@ def test_request_that_was_pushed_before_the_backup_opens_nothing_also_where_it_w
     assert world.browser().authorize(client, **brought).answer["error"] == "invalid_request_uri"
     again = browser.follow(browser.get(f"/s/{opened.interaction_id}/restart"))
     assert browser.submit(again, **anna.names).answer["error"] == "invalid_request_uri"
+
+
+def test_client_that_was_first_used_after_the_backup_is_not_ended_as_one_that_nobody_uses(world: World) -> None:
+    # The backup does not know of its first use.
+    client = world.make.client(unused_until=world.clock.now() + timedelta(hours=1))
+    restore(world)
+    world.clock.move(timedelta(days=1))
+    with world.app.app_context():
+        purge(world.services.units, world.clock, timedelta(days=1))
+    assert world.tokens(client, world.make.person())["access_token"]
 
 
 def test_tokens_of_the_backup_are_refused_and_revoked(world: World) -> None:

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import func, select
 
 from idp.attempts.models import AttemptBudget
@@ -19,13 +20,14 @@ from idp.signin.interaction import Interaction
 from idp.wiring import Services
 from tests.factories import Factories
 from tests.jobs.test_sweep_idle_sessions import open_sessions
+from tests.oidc.journeys import Provider, body, error
 
 DAY = timedelta(days=1)
 INSTANT = timedelta(milliseconds=1)
 REQUEST_LIFETIME = timedelta(hours=24)
 # What somebody set up or enrolled: these grow with the number of people and applications, not with time.
 KEPT = {
-    *("accounts", "clients", "consents", "credentials", "initial_access_tokens"),
+    *("accounts", "client_origins", "consents", "credentials", "initial_access_tokens"),
     *("organizations", "organization_logos", "signing_keys"),
 }
 
@@ -79,6 +81,18 @@ def test_codes_and_tokens_go_a_day_after_they_expire(services: Services, make: F
     assert run(services) == {}
     clock.move(INSTANT)
     assert run(services) == {"authorization_codes": 1, "access_tokens": 1, "refresh_families": 1}
+
+
+@pytest.mark.demand(33)
+def test_code_that_is_forgotten_is_no_better_than_before(
+    app: Flask, services: Services, make: Factories, clock: FixedClock
+) -> None:
+    party = Provider(app, clock, make).client()
+    used, unused = party.code(), party.code()
+    assert body(party.redeem(used))
+    clock.move(2 * DAY)
+    assert run(services)["authorization_codes"] == 2 and number(services, AuthorizationCode) == 0
+    assert error(party.redeem(used)) == error(party.redeem(unused)) == "invalid_grant"
 
 
 def test_interaction_goes_a_day_after_its_request_died(services: Services, make: Factories, clock: FixedClock) -> None:

@@ -57,6 +57,7 @@ def test_prompt_none_never_moves_the_clock(world: World) -> None:
     assert visit.again(prompt="none").error == "login_required"
 
 
+@pytest.mark.demand(15)
 def test_prompt_login_asks_everything_again_and_moves_auth_time(world: World) -> None:
     anna = world.person(totp=True)
     visit = world.signed_in(anna)
@@ -100,6 +101,7 @@ def test_authenticating_again_changes_the_cookie_and_the_old_one_is_worth_nothin
     assert world.visit(thief, prompt="none").error == "login_required"
 
 
+@pytest.mark.demand(16, 18)
 @pytest.mark.parametrize(
     ("max_age", "waited", "asks"),
     [("0", 0, True), ("0", 1, True), ("1", 1, False), ("1", 2, True), ("10000", 1700, False), ("", 1700, False)],

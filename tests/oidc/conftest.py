@@ -5,7 +5,9 @@ Its clock only moves forward. What changes the installation itself (keys, settin
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -20,6 +22,19 @@ from tests.services.postgresql import Postgresql
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
 def provider(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    with _provider(request, tmp_path_factory) as made:
+        yield made
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def attacked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """A provider that no other tests use, for those that look at every row again and again."""
+    with _provider(request, tmp_path_factory) as made:
+        yield made
+
+
+@contextmanager
+def _provider(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     if request.param == "sqlite":
         template: Path = request.getfixturevalue("sqlite_template")
         path = tmp_path_factory.mktemp("protocol") / "idp.db"
@@ -29,7 +44,10 @@ def provider(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         server: Postgresql = request.getfixturevalue("postgresql")
         url = server.create_database(f"protocol_{uuid4().hex}", template=request.getfixturevalue("postgresql_template"))
     clock = FixedClock(START)
-    application = create_app(make_settings(url, egress={"allow_loopback": True}), clock)
+    # All of these tests are one source, within an hour or two.
+    values: dict[str, Any] = {"egress": {"allow_loopback": True}, "audit": {"refusals_per_hour": 1000000}}
+    values["tokens"] = {"pushed_requests_per_minute": 100000}
+    application = create_app(make_settings(url, **values), clock)
     made = Provider(application, clock, Factories(application))
     with application.app_context():
         made.services.signing_keys.ensure()

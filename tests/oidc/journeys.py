@@ -87,6 +87,7 @@ class Answer:
         forms = [form for form in page.all("form") if form.attributes.get("id") == "form-post"]
         if forms:
             assert forms[0].attributes["method"] == "post"
+            assert forms[0].attributes.get("enctype", FORM) == FORM
             inputs = [element.attributes for element in forms[0].all("input")]
             names = [each["name"] for each in inputs]
             assert len(names) == len(set(names)), names

@@ -16,7 +16,7 @@ from tests.conftest import ISSUER
 from tests.factories import SomeClient
 
 CALLBACK = "https://rp.example/callback"
-# As the certification suite sends it (protocol.md, what every module asserts).
+# As the certification suite sends it (demand E2).
 METADATA: dict[str, Any] = {
     "client_name": "Een derde partij",
     "grant_types": ["authorization_code"],

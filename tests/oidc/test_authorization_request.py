@@ -1,14 +1,18 @@
 """The authorization request: what is accepted, and which errors are shown and which sent (RFC 6749 4.1.2.1)."""
 
+import json
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
+from idp.accounts.models import Account
 from idp.oidc.models import AuthorizationCode
+from tests.factories import Somebody
 from tests.oidc.journeys import (
     VERIFIER,
     Answer,
@@ -45,6 +49,7 @@ def _error(response: TestResponse, party: RelyingParty, state: str | None = "st4
 # Client and redirect URI: a page, never a redirect
 
 
+@pytest.mark.demand(1, 2)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -88,6 +93,7 @@ def test_repeated_client_or_redirect_uri_is_shown(party: RelyingParty, browser: 
     assert _is_a_page(browser.authorize(party, **{name: [right, right]}))
 
 
+@pytest.mark.demand(1)
 def test_redirect_uri_of_another_client_is_shown(provider: Provider, browser: Browser) -> None:
     mine = provider.client(redirect_uris=["https://mine.example/cb"])
     provider.client(redirect_uris=["https://theirs.example/cb"])
@@ -99,11 +105,18 @@ def test_missing_redirect_uri_is_shown_also_when_only_one_is_registered(party: R
     assert _is_a_page(browser.authorize(party, redirect_uri=None, state="s"))
 
 
+@pytest.mark.demand(1)
+def test_missing_redirect_uri_is_shown_when_several_are_registered(provider: Provider, browser: Browser) -> None:
+    party = provider.client(redirect_uris=["https://app.example/one", "https://app.example/two"])
+    assert _is_a_page(browser.authorize(party, redirect_uri=None))
+
+
 def test_everything_wrong_at_once_is_shown(party: RelyingParty, browser: Browser) -> None:
     wrong = browser.authorize(party, client_id="nobody", response_type="x", prompt="none", response_mode="form_post")
     assert _is_a_page(wrong)
 
 
+@pytest.mark.demand(2)
 def test_registered_query_must_match_exactly(provider: Provider, browser: Browser) -> None:
     party = provider.client(redirect_uris=["https://app.example/cb?tenant=1"])
     assert browser.authorize(party).status_code == 303
@@ -152,6 +165,7 @@ def test_web_client_may_not_change_the_port(provider: Provider, browser: Browser
 # Everything else: sent to the client
 
 
+@pytest.mark.demand(8, 9)
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -210,6 +224,14 @@ def test_wrong_parameter_is_an_error_at_the_client(
     party: RelyingParty, browser: Browser, changes: Mapping[str, Parameter], error: str
 ) -> None:
     assert _error(browser.authorize(party, **changes), party) == error
+    assert _error(browser.authorize(party, **{"prompt": "none", **changes}), party) == error, "nor is a page shown"
+
+
+@pytest.mark.demand(4)
+def test_missing_response_type_is_told_in_the_query(party: RelyingParty, browser: Browser) -> None:
+    answer = Answer.read(browser.authorize(party, response_type=None))
+    assert answer.query["error"] == "invalid_request"
+    assert not answer.fragment and not answer.form
 
 
 def test_response_type_that_the_client_is_not_registered_for_is_unauthorized_client(
@@ -292,6 +314,27 @@ def test_right_unknown_or_empty_parameter_leads_to_sign_in(
     assert browser.get(begun.headers["Location"]).status_code == 200
 
 
+@pytest.mark.demand(20)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"login_hint": "buffy@sunnydale.example"},
+        {"ui_locales": "se"},
+        {"claims_locales": "se"},
+        {"display": "page"},
+        {"display": "popup"},
+        {"acr_values": "1 2"},
+        {"extra": "foobar"},
+    ],
+    ids=str,
+)
+def test_parameter_that_may_be_ignored_leads_to_tokens(
+    provider: Provider, party: RelyingParty, browser: Browser, changes: Mapping[str, Parameter]
+) -> None:
+    code = browser.sign_in(party, provider.somebody(), **changes).values["code"]
+    assert body(party.redeem(code))["id_token"]
+
+
 def test_parameter_order_does_not_matter(party: RelyingParty, browser: Browser) -> None:
     pairs = list(party.request().items())
     for seed in range(5):
@@ -302,6 +345,7 @@ def test_parameter_order_does_not_matter(party: RelyingParty, browser: Browser) 
 # state
 
 
+@pytest.mark.demand(7)
 @pytest.mark.parametrize(
     "state",
     [
@@ -325,6 +369,7 @@ def test_state_comes_back_unchanged(party: RelyingParty, browser: Browser, state
     assert answer.values["state"] == state
 
 
+@pytest.mark.demand(7)
 def test_random_state_of_every_length_comes_back_unchanged(party: RelyingParty, browser: Browser) -> None:
     draw = random.Random(7)
     for length in (1, 2, 43, 128, 512, 1000, 1024, 2048):
@@ -332,6 +377,25 @@ def test_random_state_of_every_length_comes_back_unchanged(party: RelyingParty, 
         assert browser.silent(party, state=state).values["state"] == state
 
 
+def _odd(length: int) -> str:
+    draw = random.Random(length)
+    return "".join(chr(draw.randrange(0x20, 0x7F)) for _ in range(length))
+
+
+@pytest.mark.demand("E4", 7)
+@pytest.mark.parametrize("mode", ["query", "fragment", "form_post"])
+@pytest.mark.parametrize("state", [None, _odd(128), _odd(1000)], ids=["none", "128", "1000"])
+def test_state_comes_back_with_the_code_as_it_went(
+    provider: Provider, party: RelyingParty, browser: Browser, mode: str, state: str | None
+) -> None:
+    asked = browser.sign_in(party, provider.somebody(), state=state, response_mode=mode)
+    silent = browser.silent(party, state=state, response_mode=mode)
+    for answer in (asked, silent):
+        assert "code" in answer.values
+        assert answer.values.get("state") == state
+
+
+@pytest.mark.demand(7)
 @pytest.mark.parametrize("state", [None, ""])
 def test_absent_state_stays_absent(party: RelyingParty, browser: Browser, state: str | None) -> None:
     assert "state" not in browser.silent(party, state=state).values
@@ -375,6 +439,7 @@ def test_state_that_is_not_utf_8_is_shown(provider: Provider, party: RelyingPart
 # POST (OIDC Core 3.1.2.1)
 
 
+@pytest.mark.demand(12)
 def test_request_by_post_is_the_same_request(provider: Provider, party: RelyingParty, browser: Browser) -> None:
     who, state = provider.somebody(), "odd #state& with+plus%"
     posted = browser.post("/authorize", form_encoded(party.request(state=state)))
@@ -385,6 +450,7 @@ def test_request_by_post_is_the_same_request(provider: Provider, party: RelyingP
     assert party.redeem(answer.values["code"]).status_code == 200
 
 
+@pytest.mark.demand(12)
 def test_request_by_post_from_another_site_needs_no_token_of_ours(party: RelyingParty, browser: Browser) -> None:
     headers = {"Origin": "https://app.example", "Sec-Fetch-Site": "cross-site"}
     posted = browser.post("/authorize", form_encoded(party.request()), headers)
@@ -446,6 +512,7 @@ def test_other_methods_are_refused_and_the_right_ones_named(provider: Provider, 
 # PKCE (RFC 7636 4.4.1)
 
 
+@pytest.mark.demand(41)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -471,12 +538,14 @@ def test_challenge_that_is_missing_or_no_s256_is_refused(
     assert _error(browser.authorize(party, **changes), party) == "invalid_request"
 
 
+@pytest.mark.demand(41)
 def test_public_client_cannot_be_excused_from_pkce(provider: Provider, browser: Browser) -> None:
     party = provider.public_client(require_pkce=False)
     refused = browser.authorize(party, code_challenge=None, code_challenge_method=None)
     assert _error(refused, party) == "invalid_request"
 
 
+@pytest.mark.demand(41)
 def test_confidential_client_can_be_excused_from_pkce(provider: Provider, browser: Browser) -> None:
     party = provider.client(require_pkce=False)
     answer = browser.sign_in(party, provider.somebody(), code_challenge=None, code_challenge_method=None)
@@ -491,6 +560,7 @@ def test_client_that_is_excused_from_pkce_is_held_to_a_challenge_it_sends(provid
 # Hints and demands that are answered at once
 
 
+@pytest.mark.demand(19)
 def test_own_id_token_as_hint_is_accepted_also_when_it_has_expired(
     provider: Provider, party: RelyingParty, browser: Browser
 ) -> None:
@@ -502,6 +572,7 @@ def test_own_id_token_as_hint_is_accepted_also_when_it_has_expired(
     assert "code" in browser.silent(party, id_token_hint=hint).values
 
 
+@pytest.mark.demand(19)
 def test_hint_of_somebody_else_gets_login_required(provider: Provider, party: RelyingParty, browser: Browser) -> None:
     hint = party.signed_in(provider.somebody())["id_token"]
     browser.sign_in(party, provider.somebody())
@@ -517,6 +588,7 @@ def test_hint_of_another_issuer_or_without_signature_is_refused(
         assert _error(browser.authorize(party, id_token_hint=forged), party) == "invalid_request"
 
 
+@pytest.mark.demand(13)
 def test_silent_request_never_shows_a_page_of_ours(provider: Provider, browser: Browser) -> None:
     party = provider.client(first_party=False)
     assert browser.silent(party).values["error"] == "login_required"
@@ -524,6 +596,94 @@ def test_silent_request_never_shows_a_page_of_ours(provider: Provider, browser: 
     assert browser.silent(party).values["error"] == "consent_required"
 
 
+Silent = Callable[[Provider, Browser], tuple[RelyingParty, dict[str, Parameter]]]
+
+
+def _signed_in(provider: Provider, browser: Browser, **values: Any) -> tuple[RelyingParty, Somebody]:
+    """A client, in whose browser somebody is signed in to another one."""
+    who = provider.somebody()
+    browser.sign_in(provider.client(), who)
+    return provider.client(**values), who
+
+
+def _session_is_over(provider: Provider, browser: Browser) -> tuple[RelyingParty, dict[str, Parameter]]:
+    party, _ = _signed_in(provider, browser)
+    provider.clock.move(timedelta(minutes=30))
+    return party, {}
+
+
+def _password_is_too_old(provider: Provider, browser: Browser) -> tuple[RelyingParty, dict[str, Parameter]]:
+    party, _ = _signed_in(provider, browser)
+    provider.clock.move(timedelta(seconds=2))
+    return party, {"max_age": "1"}
+
+
+def _somebody_else_is_meant(provider: Provider, browser: Browser) -> tuple[RelyingParty, dict[str, Parameter]]:
+    party, _ = _signed_in(provider, browser)
+    return party, {"id_token_hint": party.signed_in(provider.somebody())["id_token"]}
+
+
+def _somebody_else_is_named(provider: Provider, browser: Browser) -> tuple[RelyingParty, dict[str, Parameter]]:
+    party, _ = _signed_in(provider, browser)
+    return party, {"claims": json.dumps({"id_token": {"sub": {"value": provider.somebody().sub}}})}
+
+
+def _factor_has_to_be_enrolled(provider: Provider, browser: Browser) -> tuple[RelyingParty, dict[str, Parameter]]:
+    party, who = _signed_in(provider, browser)
+    with provider.writing() as unit:
+        unit.get_one(Account, who.id).organization.second_factor_required_from = provider.clock.now().date()
+    return party, {}
+
+
+def _scope_is_wider_than_consent(provider: Provider, browser: Browser) -> tuple[RelyingParty, dict[str, Parameter]]:
+    party, who = provider.client(first_party=False), provider.somebody()
+    browser.sign_in(party, who, scope="openid")
+    return party, {"scope": "openid email"}
+
+
+SILENT: dict[str, tuple[Silent, str]] = {
+    "nobody is signed in": (lambda provider, _: (provider.client(), {}), "login_required"),
+    "the session is over": (_session_is_over, "login_required"),
+    "the password is too old": (_password_is_too_old, "login_required"),
+    "the hint means somebody else": (_somebody_else_is_meant, "login_required"),
+    "the claim names somebody else": (_somebody_else_is_named, "login_required"),
+    "a factor has to be enrolled": (_factor_has_to_be_enrolled, "interaction_required"),
+    "the level is not reached": (
+        lambda provider, browser: (
+            _signed_in(provider, browser)[0],
+            {"acr_values": f"{provider.issuer}/acr/3"},
+        ),
+        "interaction_required",
+    ),
+    "the client wants a higher level": (
+        lambda provider, browser: (_signed_in(provider, browser, minimum_acr=3)[0], {}),
+        "interaction_required",
+    ),
+    "consent was never given": (
+        lambda provider, browser: (_signed_in(provider, browser, first_party=False)[0], {}),
+        "consent_required",
+    ),
+    "consent was given to less": (_scope_is_wider_than_consent, "consent_required"),
+}
+
+
+@pytest.mark.demand(6, 13)
+@pytest.mark.parametrize("mode", ["query", "fragment", "form_post"])
+@pytest.mark.parametrize("case", SILENT)
+def test_silent_request_that_cannot_be_granted_is_an_error_at_the_client_and_no_page(
+    provider: Provider, browser: Browser, case: str, mode: str
+) -> None:
+    make, expected = SILENT[case]
+    party, changes = make(provider, browser)
+    response = browser.authorize(party, prompt="none", response_mode=mode, **changes)
+    assert _error(response, party) == expected
+    assert {name: bool(getattr(Answer.read(response), name)) for name in ("query", "fragment", "form")} == {
+        name: mode.startswith(name) for name in ("query", "fragment", "form")
+    }
+    assert response.status_code == (200 if mode == "form_post" else 303)
+
+
+@pytest.mark.demand(14)
 def test_consent_once_given_answers_later_silent_requests(provider: Provider) -> None:
     party, who = provider.client(first_party=False), provider.somebody()
     provider.browser().sign_in(party, who)
@@ -532,6 +692,7 @@ def test_consent_once_given_answers_later_silent_requests(provider: Provider) ->
     assert "code" in other.silent(party).values
 
 
+@pytest.mark.demand(28)
 def test_refused_consent_is_access_denied_with_state_and_issuer(provider: Provider, browser: Browser) -> None:
     party = provider.client(first_party=False)
     answer = browser.deny(party, provider.somebody())

@@ -13,6 +13,7 @@ def _parts(answer: Answer) -> dict[str, set[str]]:
     return {"query": set(answer.query), "fragment": set(answer.fragment), "form_post": set(answer.form)}
 
 
+@pytest.mark.demand("E4")
 @EVERY_MODE
 def test_code_arrives_the_way_that_was_asked_for_and_no_other(
     provider: Provider, party: RelyingParty, browser: Browser, mode: str
@@ -32,6 +33,7 @@ def test_code_without_a_page_in_between_arrives_the_same_way(
     assert _parts(answer) == {other: {"code", "state", "iss"} if other == mode else set() for other in MODES}
 
 
+@pytest.mark.demand(6)
 @EVERY_MODE
 @pytest.mark.parametrize(
     "changes", [{"prompt": "none"}, {"scope": "email"}, {"response_type": "token"}, {"request": "x"}], ids=str
@@ -44,6 +46,7 @@ def test_error_arrives_the_way_that_was_asked_for_and_no_other(
     assert _parts(answer) == {other: expected if other == mode else set() for other in MODES}
 
 
+@pytest.mark.demand(6)
 @EVERY_MODE
 def test_denial_arrives_the_way_that_was_asked_for(provider: Provider, browser: Browser, mode: str) -> None:
     party = provider.client(first_party=False)
@@ -56,6 +59,7 @@ def test_unknown_response_mode_is_an_error_in_the_default_mode_of_code(party: Re
     assert answer.query["error"] == "invalid_request"
 
 
+@pytest.mark.demand(3)
 @EVERY_MODE
 def test_registered_query_is_kept(provider: Provider, browser: Browser, mode: str) -> None:
     uri = "https://app.example/cb?dummy1=lorem&dummy2=ipsum%20dolor"
@@ -68,6 +72,29 @@ def test_registered_query_is_kept(provider: Provider, browser: Browser, mode: st
         assert Answer.read(response).values["error"] == "login_required"
 
 
+@pytest.mark.demand(3)
+@EVERY_MODE
+def test_registered_query_is_kept_in_success_and_denial_after_pages_too(
+    provider: Provider, browser: Browser, mode: str
+) -> None:
+    uri = "https://app.example/cb?dummy1=lorem&dummy2=ipsum"
+    party, who = provider.client(redirect_uris=[uri], first_party=False), provider.somebody()
+    answers = [
+        browser.deny(party, who, response_mode=mode),
+        browser.sign_in(party, who, response_mode=mode),
+        browser.silent(party, response_mode=mode),
+    ]
+    dummies = {"dummy1": "lorem", "dummy2": "ipsum"}
+    for answer, sent in zip(answers, ("error", "code", "code"), strict=True):
+        assert sent in answer.values
+        if mode == "form_post":
+            assert answer.address == uri and not answer.query
+        else:
+            assert dummies.items() <= answer.query.items()
+            assert (sent in answer.query) == (mode == "query")
+
+
+@pytest.mark.demand(8)
 @EVERY_MODE
 def test_issuer_is_in_every_response(provider: Provider, party: RelyingParty, browser: Browser, mode: str) -> None:
     silent = browser.silent(party, response_mode=mode)

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
+from flask import Flask
 from sqlalchemy import event
 
 from idp.audit.events import SessionEnded
@@ -17,10 +18,12 @@ from tests.conftest import ISSUER
 from tests.egress.receivers import Receiver, status
 from tests.factories import Factories
 from tests.jobs.notices import claims_of, delivery, end_session, ended, open_session, rows
+from tests.oidc.journeys import Answer, Provider, body, form_encoded
 
 ADDRESS = "https://app.example/logout"
 
 
+@pytest.mark.demand(92)
 @pytest.mark.parametrize("alg", ALGORITHMS)
 def test_logout_token_says_what_the_specification_wants_and_no_more(
     services: Services, make: Factories, alg: str
@@ -47,6 +50,41 @@ def test_logout_token_says_what_the_specification_wants_and_no_more(
     }
 
 
+@pytest.mark.demand(90, 92)
+@pytest.mark.parametrize("subject_type", ["public", "pairwise"])
+def test_client_is_told_of_the_session_of_its_id_token_whether_or_not_the_browser_goes_on(
+    app: Flask, services: Services, make: Factories, clock: FixedClock, subject_type: str
+) -> None:
+    provider = Provider(app, clock, make)
+    with Receiver() as receiver:
+        party = provider.client(
+            backchannel_logout_uri=receiver.url,
+            backchannel_logout_session_required=True,
+            id_token_signed_response_alg="ES256",
+            subject_type=subject_type,
+            sector_identifier="app.example",
+        )
+        browser, who = provider.browser(), provider.somebody()
+        tokens = body(party.redeem(browser.sign_in(party, who).values["code"]))
+        asked = {"id_token_hint": tokens["id_token"], "post_logout_redirect_uri": "https://app.example/signed-out"}
+        answer = Answer.read(browser.get("/end_session", query=form_encoded(asked)))
+        assert answer.address == "https://app.example/signed-out"
+        # The browser is still on its way; the notice is due by itself.
+        assert delivery(services).run() == 1
+        header, claims = claims_of(services, receiver.tokens[0])
+    about = provider.claims(tokens["id_token"])
+    assert (header["typ"], header["alg"]) == ("logout+jwt", "ES256")
+    assert {name: claims[name] for name in ("iss", "sub", "aud", "sid")} == {
+        name: about[name] for name in ("iss", "sub", "aud", "sid")
+    }
+    assert claims["events"] == {"http://schemas.openid.net/event/backchannel-logout": {}}
+    assert "nonce" not in claims and claims["jti"]
+    assert receiver.calls[0].method == "POST"
+    assert receiver.calls[0].headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert set(receiver.calls[0].form) == {"logout_token"}
+
+
+@pytest.mark.demand(92)
 def test_every_try_has_a_token_of_its_own(services: Services, make: Factories, clock: FixedClock) -> None:
     person = make.person()
     with Receiver(status(503)) as receiver:

@@ -109,6 +109,7 @@ def _named(audience: Any, issuer: str) -> Any:
     return audience.format(issuer=issuer) if isinstance(audience, str) else audience
 
 
+@pytest.mark.demand(38)
 @pytest.mark.parametrize(("audience", "is_for_us", "is_for_us_by_fapi2"), AUDIENCES, ids=str)
 def test_audience_is_this_provider_by_the_rules_of_the_profile(
     provider: Provider,
@@ -128,6 +129,7 @@ def test_audience_is_this_provider_by_the_rules_of_the_profile(
 # Time and identifier (#39)
 
 
+@pytest.mark.demand(39)
 @pytest.mark.parametrize(
     ("changes", "is_good"),
     [
@@ -196,6 +198,7 @@ def test_jti_is_required(provider: Provider, signing: RelyingParty, jti: Any) ->
     assert outcome(present(provider, signing.assertion(jti=jti))) == REFUSED
 
 
+@pytest.mark.demand(39)
 def test_assertion_is_good_once(provider: Provider, signing: RelyingParty) -> None:
     assertion = signing.assertion()
     assert outcome(present(provider, assertion)) == PASSED
@@ -236,6 +239,7 @@ def test_assertion_is_used_up_also_by_a_request_that_fails_afterwards(
 # Who
 
 
+@pytest.mark.demand(39)
 @pytest.mark.parametrize("name", ["iss", "sub"])
 @pytest.mark.parametrize("value", [None, "", "nobody", 1, [], {}, "{id} ", "{ID}", "{id}\x00"])
 def test_iss_and_sub_are_the_client(provider: Provider, signing: RelyingParty, name: str, value: Any) -> None:
@@ -286,6 +290,7 @@ def test_type_of_the_assertion_is_required(provider: Provider, signing: RelyingP
     assert error(provider.post("/token", alone), 401) == "invalid_client"
 
 
+@pytest.mark.demand(37)
 def test_method_is_the_registered_one(provider: Provider) -> None:
     # #37: whatever a client could prove as well.
     now, key = provider.clock.now(), key_of("ES256")
@@ -348,6 +353,7 @@ def test_secret_shorter_than_the_hash_makes_no_hmac(provider: Provider) -> None:
         assert outcome(present(provider, signed(claims, OctKey.import_key(secret), alg))) == expected
 
 
+@pytest.mark.demand(51)
 def test_keys_without_kid_or_alg_are_used(provider: Provider) -> None:
     # #51: as the certification suite's clients publish theirs.
     for alg in ("RS256", "ES256", "EdDSA"):

@@ -1,5 +1,6 @@
 """Which endpoints scripts of other origins may call (Fetch Standard, OIDC Core 5.3)."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -9,8 +10,8 @@ from tests.oidc.journeys import FORM, Provider, RelyingParty, body
 
 OURS = "https://spa.example"
 FOR_BROWSERS = ("/token", "/revoke", "/userinfo", "/session/activity", "/session/status")
-FOR_ANYBODY = ("/jwks", "/.well-known/openid-configuration")
-FOR_NOBODY = ("/authorize", "/end_session", "/introspect", "/", "/signed_out", "/health/live", "/nowhere")
+WELL_KNOWN = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
+FOR_ANYBODY = ("/jwks", *WELL_KNOWN)
 STRANGERS = ("https://evil.example", "http://spa.example", "https://spa.example:444", "https://SPA.example", "null", "")
 
 
@@ -75,12 +76,15 @@ def test_origin_of_an_application_with_a_server_may_not(provider: Provider) -> N
         assert allowed(preflight(provider, "/token", origin)) is None
 
 
-@pytest.mark.parametrize("path", FOR_NOBODY)
-def test_pages_and_endpoints_for_servers_are_read_by_no_other_origin(
-    provider: Provider, application: RelyingParty, path: str
-) -> None:
-    for method in ("OPTIONS", "GET", "POST"):
-        assert allowed(send(provider, method, path, OURS)) is None
+def test_every_other_address_is_read_by_no_other_origin(provider: Provider, application: RelyingParty) -> None:
+    """Pages are for people, and what is for servers is not for scripts; above all not where people are sent."""
+    every = {re.sub(r"<[^>]+>", "something", rule.rule) for rule in provider.app.url_map.iter_rules()}
+    others = every - {*FOR_BROWSERS, *FOR_ANYBODY} | {"/nowhere"}
+    assert {"/authorize", "/par", "/end_session", "/introspect", "/register", "/"} <= others
+    for path in sorted(others):
+        for method in ("OPTIONS", "GET", "POST"):
+            for origin in (OURS, "https://evil.example", "null"):
+                assert allowed(send(provider, method, path, origin)) is None, (method, path)
 
 
 @pytest.mark.parametrize("path", FOR_ANYBODY)

@@ -105,6 +105,7 @@ def change(prover: Prover, **values: Any) -> None:
 # Tokens
 
 
+@pytest.mark.demand(79)
 def test_proof_binds_the_access_token_to_its_key(prover: Prover) -> None:
     tokens = prover.signed_in()
     assert tokens["token_type"] == "DPoP"
@@ -137,15 +138,16 @@ def test_introspection_names_the_key(confidential: Prover) -> None:
     assert unbound["token_type"] == "Bearer" and "cnf" not in unbound
 
 
+@pytest.mark.demand(79)
 @pytest.mark.parametrize("values", [{"dpop_bound_access_tokens": True}, {"profile": "fapi2"}])
 def test_client_that_is_registered_for_it_gets_no_other_tokens(provider: Provider, values: dict[str, Any]) -> None:
     # Demand 79; RFC 9449 5.2, FAPI 2.0 Security Profile 5.3.2.1.
     prover = Prover(provider.client())
     code = prover.party.code()
     change(prover, **values)
-    assert error(prover.redeem(code, proof=None)) == "invalid_dpop_proof"
+    assert error(prover.redeem(code, proof=None)) == "invalid_request"
     tokens = body(prover.redeem(code))
-    assert error(prover.refresh(tokens["refresh_token"], proof=None)) == "invalid_dpop_proof"
+    assert error(prover.refresh(tokens["refresh_token"], proof=None)) == "invalid_request"
     assert body(prover.refresh(tokens["refresh_token"]))["token_type"] == "DPoP"
 
 
@@ -254,6 +256,7 @@ def test_proof_of_a_refused_request_is_not_used_up(prover: Prover) -> None:
 # Codes that are bound to a key
 
 
+@pytest.mark.demand(78)
 def test_bound_code_is_redeemed_with_its_key_only_and_survives_others(prover: Prover) -> None:
     # Demand 78; RFC 9449 10.
     code = prover.party.code()
@@ -277,6 +280,7 @@ def test_bound_code_that_comes_back_with_another_key_revokes_nothing(prover: Pro
 # Refresh tokens
 
 
+@pytest.mark.demand(48)
 def test_confidential_client_may_come_with_another_key(confidential: Prover) -> None:
     # Demand 48: its refresh tokens are bound by its authentication.
     tokens = confidential.signed_in()
@@ -286,6 +290,7 @@ def test_confidential_client_may_come_with_another_key(confidential: Prover) -> 
     assert confidential.get("/userinfo", refreshed["access_token"]).status_code == 401
 
 
+@pytest.mark.demand(48)
 def test_public_client_is_refused_with_another_key_and_keeps_its_family(public: Prover) -> None:
     # Demand 48; RFC 9449 5.
     token = public.signed_in()["refresh_token"]
@@ -340,6 +345,7 @@ def challenge(response: TestResponse, scheme: str, status: int = 401) -> str:
     return found
 
 
+@pytest.mark.demand(79)
 @pytest.mark.parametrize("path", OPENED)
 def test_bound_token_is_no_bearer_token(confidential: Prover, path: str) -> None:
     # Demand 79; RFC 9449 7.2.
@@ -373,6 +379,7 @@ def test_scheme_is_case_insensitive(confidential: Prover, scheme: str) -> None:
     assert body(confidential.get("/userinfo", token, scheme=scheme))
 
 
+@pytest.mark.demand(76)
 @pytest.mark.parametrize("path", OPENED)
 def test_proof_is_needed_right_and_used_up(confidential: Prover, path: str) -> None:
     # Demand 76.
@@ -451,6 +458,7 @@ def demanding(provider: Provider) -> Iterator[Prover]:
     dispose(app)
 
 
+@pytest.mark.demand(77)
 def test_nonce_is_asked_for_once_and_rolls(demanding: Prover) -> None:
     # Demand 77; RFC 9449 8 and 9.
     code = demanding.party.code()

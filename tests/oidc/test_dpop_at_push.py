@@ -30,6 +30,7 @@ def code_of(prover: Prover, pushed: TestResponse) -> str:
     return party.code(**{**brought, "request_uri": str(body(pushed, 201)["request_uri"])})
 
 
+@pytest.mark.demand(78)
 def test_proof_at_the_push_binds_the_code(prover: Prover) -> None:
     bound = code_of(prover, push(prover))
     assert error(prover.redeem(bound, proof=None)) == "invalid_grant"
@@ -44,12 +45,14 @@ def test_parameter_binds_the_code_as_well_and_says_the_same_key(prover: Prover) 
         assert body(prover.redeem(bound))
 
 
+@pytest.mark.demand(78)
 def test_parameter_of_a_request_in_the_browser_binds_the_code(prover: Prover) -> None:
     bound = prover.party.code(dpop_jkt=KEY.jkt)
     assert error(prover.redeem(bound, proof=None)) == "invalid_grant"
     assert body(prover.redeem(bound))
 
 
+@pytest.mark.demand(78)
 def test_parameter_that_says_another_key_is_refused_and_nothing_is_kept(prover: Prover) -> None:
     before = rows(prover.provider, PushedAuthorizationRequest, UsedIdentifier)
     assert error(push(prover, dpop_jkt=OTHER_KEY.jkt)) == "invalid_dpop_proof"
@@ -78,6 +81,7 @@ def test_refused_request_does_not_use_its_proof_up(prover: Prover) -> None:
     assert body(push(prover, proof), 201)
 
 
+@pytest.mark.demand(77)
 def test_nonce_is_asked_for(demanding: Prover) -> None:
     asked = push(demanding)
     assert error(asked) == "use_dpop_nonce"

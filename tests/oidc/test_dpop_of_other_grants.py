@@ -30,7 +30,7 @@ def test_token_of_a_client_alone_is_bound(provider: Provider, access_token_forma
 
 def test_client_alone_proves_its_key_if_it_must_and_each_proof_is_good_once(provider: Provider) -> None:
     prover = Prover(machine(provider, dpop_bound_access_tokens=True))
-    assert error(prover.token(ALONE, None)) == "invalid_dpop_proof"
+    assert error(prover.token(ALONE, None)) == "invalid_request"
     proof = prover.proof("POST", "/token")
     assert body(prover.token(ALONE, proof))["token_type"] == "DPoP"
     assert error(prover.token(ALONE, proof)) == "invalid_dpop_proof"

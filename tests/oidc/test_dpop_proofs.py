@@ -126,6 +126,7 @@ def test_what_is_no_signed_jwt_is_refused(presented: str) -> None:
     refusal(presented)
 
 
+@pytest.mark.demand(76)
 def test_two_proofs_in_one_header_are_refused() -> None:
     # What two header fields become on their way through a gateway (RFC 9110 5.3).
     assert "once" in refusal(f"{signed()}, {signed()}")
@@ -156,6 +157,7 @@ def test_wrong_key_is_refused(wrong: Any) -> None:
     refusal(signed(header={"jwk": wrong}))
 
 
+@pytest.mark.demand(76)
 @pytest.mark.parametrize("alg", ALGORITHMS)
 def test_private_key_is_refused(alg: str) -> None:
     key = KEYS[alg]
@@ -236,6 +238,7 @@ def test_wrong_claim_is_refused(name: str, value: Any) -> None:
     assert name in refusal(signed(**{name: value}))
 
 
+@pytest.mark.demand(76)
 @pytest.mark.parametrize(
     "htu",
     [
@@ -303,11 +306,13 @@ def test_any_text_as_address_is_compared_without_failing(htu: str) -> None:
         refusal(signed(htu=htu))
 
 
+@pytest.mark.demand(76)
 @pytest.mark.parametrize(("seconds", "is_right"), [(-3600, False), (-60, False), (-59, True), (-10, True), (0, True)])
 def test_proof_is_good_for_a_minute(seconds: int, is_right: bool) -> None:
     _is_right_at(seconds, is_right)
 
 
+@pytest.mark.demand(76)
 @pytest.mark.parametrize(("seconds", "is_right"), [(8, True), (10, True), (11, False), (3600, False)])
 def test_clock_of_the_client_may_be_ahead_by_ten_seconds(seconds: int, is_right: bool) -> None:
     _is_right_at(seconds, is_right)
@@ -325,6 +330,31 @@ def _is_right_at(seconds: int, is_right: bool) -> None:
     assert last.verified(presented, CLIENT, "POST", "/token") == proof
 
 
+@pytest.mark.parametrize("demands_nonce", [False, True])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("exp", value) for value in (-1, 0, 1, START.timestamp(), START.timestamp() - 0.5, "never", True, [], None)),
+        *(("exp", value) for value in (float("nan"), -float("inf"), -(10**400))),
+        *(
+            ("nbf", value)
+            for value in (START.timestamp() + 11, 10**400, float("nan"), float("inf"), "soon", True, {}, None)
+        ),
+    ],
+)
+def test_proof_whose_own_times_are_not_now_is_refused(name: str, value: Any, demands_nonce: bool) -> None:
+    # RFC 7519 4.1.4 and 4.1.5: nobody has to write them, but they count where they stand.
+    verifying = proofs(demands_nonce=demands_nonce)
+    claims = {**KEY.claims("POST", ADDRESS, START, nonce=verifying.nonce), name: value}
+    assert name in refusal(KEY.signed(KEY.header(), claims), verifying=verifying)
+
+
+def test_proof_whose_own_times_are_now_is_right() -> None:
+    now = START.timestamp()
+    for times in ({"exp": now + 1}, {"exp": 10**400}, {"nbf": now}, {"nbf": now + 10}, {"exp": now + 0.5, "nbf": 0}):
+        assert proofs().verified(signed(**times), CLIENT, "POST", "/token")
+
+
 def test_moment_may_have_decimals() -> None:
     assert proofs().verified(signed(iat=START.timestamp() - 0.5), CLIENT, "POST", "/token")
 
@@ -332,6 +362,7 @@ def test_moment_may_have_decimals() -> None:
 # The access token
 
 
+@pytest.mark.demand(76)
 @pytest.mark.parametrize("value", [None, "", 5, [], ath(TOKEN + "x"), TOKEN, ath(TOKEN) + "="])
 def test_hash_of_the_access_token_is_needed_where_one_is_shown(value: Any) -> None:
     assert "ath" in refusal(signed(ath=value), access_token=TOKEN)

@@ -1,5 +1,9 @@
 """Logout that a client asks for (OpenID Connect RP-Initiated Logout 1.0)."""
 
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 import pytest
@@ -8,6 +12,7 @@ from werkzeug.test import TestResponse
 from idp.sessions.models import Session
 from tests.factories import Somebody
 from tests.oidc.journeys import Answer, Browser, Parameter, Provider, RelyingParty, body, form_encoded, was_sent
+from tests.oidc.signing import encoded, signed
 from tests.web.reading import Page
 
 SIGNED_OUT = "https://app.example/signed-out"
@@ -64,6 +69,7 @@ def test_expired_hint_is_as_good(provider: Provider, browser: Browser, hint: str
     assert not _is_signed_in(browser)
 
 
+@pytest.mark.demand(88)
 @pytest.mark.parametrize("state", [None, "s t&a=t\u2603e", "x" * 1000])
 def test_person_goes_back_to_the_registered_address_with_the_state_and_nothing_else(
     browser: Browser, hint: str, state: str | None
@@ -83,6 +89,7 @@ def test_registered_query_is_kept(provider: Provider, browser: Browser) -> None:
     assert answer.query == {"tenant": "1", "state": "s"}
 
 
+@pytest.mark.demand(85)
 @pytest.mark.parametrize(
     "changes",
     [
@@ -118,6 +125,7 @@ def test_wrong_request_of_somebody_who_is_not_signed_in_leads_nowhere(provider: 
     assert not was_sent(shown)
 
 
+@pytest.mark.demand(86)
 def test_unsigned_or_changed_hint_spares_no_question(browser: Browser, hint: str) -> None:
     header, payload, signature = hint.split(".")
     for forged in (f"eyJhbGciOiJub25lIn0.{payload}.", f"{header}.{payload}.", f"{header}.{payload}.{signature[::-1]}"):
@@ -155,6 +163,133 @@ def test_client_id_of_somebody_else_makes_the_hint_worth_nothing(
     assert not was_sent(_answer(browser, question, "logout"))
 
 
+@dataclass(frozen=True)
+class Leaving:
+    """Somebody who is signed in with two clients, and everything that a logout of theirs could be asked for with."""
+
+    browser: Browser
+    who: Somebody
+    party: RelyingParty
+    other: RelyingParty
+    hint: str
+
+    @property
+    def provider(self) -> Provider:
+        return self.browser.provider
+
+    def changed(self) -> str:
+        """The hint, of which one claim is another."""
+        header, payload, signature = self.hint.split(".")
+        claims = json.loads(urlsafe_b64decode(payload + "=="))
+        return f"{header}.{encoded({**claims, 'sub': 'somebody else'})}.{signature}"
+
+    def unsigned(self) -> str:
+        return f"{encoded({'alg': 'none'})}.{self.hint.split('.')[1]}."
+
+    def of_a_stranger(self, **changes: str) -> str:
+        """What the hint says, with these changes, signed with a key that is not ours under the name of ours."""
+        claims = {**self.provider.claims(self.hint), **changes}
+        kid = self.provider.decoded(self.hint).header["kid"]
+        return signed(claims, "RS256", kid=kid)
+
+    def expired(self) -> str:
+        self.provider.clock.move(timedelta(minutes=6))
+        return self.hint
+
+    def of_another_session(self) -> str:
+        return self.party.signed_in(self.who)["id_token"]
+
+    def of_somebody_else(self) -> str:
+        return self.party.signed_in(self.provider.somebody())["id_token"]
+
+
+@pytest.fixture
+def leaving(provider: Provider, browser: Browser) -> Leaving:
+    party = provider.client()
+    other = provider.client(post_logout_redirect_uris=["https://other.example/signed-out"])
+    who = provider.somebody()
+    hint = str(body(party.redeem(browser.sign_in(party, who).values["code"]))["id_token"])
+    assert "code" in browser.silent(other).values
+    return Leaving(browser, who, party, other, hint)
+
+
+ASKS, GOES = True, False
+HERE = {"post_logout_redirect_uri": SIGNED_OUT}
+ELSEWHERE = {"post_logout_redirect_uri": "https://app.example/foo"}
+# What is sent; whether the person is asked first; whether the browser is led to the registered address.
+LOGOUTS: dict[str, tuple[Callable[[Leaving], dict[str, Parameter]], bool, bool]] = {
+    "hint": (lambda it: {"id_token_hint": it.hint, **HERE}, GOES, True),
+    "hint and its client": (
+        lambda it: {"id_token_hint": it.hint, "client_id": it.party.client_id, **HERE},
+        GOES,
+        True,
+    ),
+    "expired hint": (lambda it: {"id_token_hint": it.expired(), **HERE}, GOES, True),
+    "hint, no address": (lambda it: {"id_token_hint": it.hint}, GOES, False),
+    "hint, address of nobody": (lambda it: {"id_token_hint": it.hint, **ELSEWHERE}, ASKS, False),
+    "hint, address with a query": (
+        lambda it: {"id_token_hint": it.hint, "post_logout_redirect_uri": f"{SIGNED_OUT}?a=b"},
+        ASKS,
+        False,
+    ),
+    "hint, address of another client": (
+        lambda it: {"id_token_hint": it.hint, "post_logout_redirect_uri": "https://other.example/signed-out"},
+        ASKS,
+        False,
+    ),
+    "hint and another client": (
+        lambda it: {"id_token_hint": it.hint, "client_id": it.other.client_id, **HERE},
+        ASKS,
+        False,
+    ),
+    "hint of another session": (lambda it: {"id_token_hint": it.of_another_session(), **HERE}, ASKS, True),
+    "hint of somebody else": (lambda it: {"id_token_hint": it.of_somebody_else(), **HERE}, ASKS, True),
+    "changed hint": (lambda it: {"id_token_hint": it.changed(), **HERE}, ASKS, False),
+    "bad hint": (lambda it: {"id_token_hint": "bad", **HERE}, ASKS, False),
+    "hint without signature": (lambda it: {"id_token_hint": it.unsigned(), **HERE}, ASKS, False),
+    "hint signed by a stranger": (lambda it: {"id_token_hint": it.of_a_stranger(), **HERE}, ASKS, False),
+    "hint of another issuer": (
+        lambda it: {"id_token_hint": it.of_a_stranger(iss="https://evil.example"), **HERE},
+        ASKS,
+        False,
+    ),
+    "no hint": (lambda it: HERE, ASKS, False),
+    "no hint, only a client": (lambda it: {"client_id": it.party.client_id, **HERE}, ASKS, True),
+    "nothing": (lambda it: {}, ASKS, False),
+}
+
+
+@pytest.mark.demand(85, 86, 87, 88, 89)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("state", [None, "s t&a=t\u2603e"], ids=["no state", "state"])
+@pytest.mark.parametrize("case", LOGOUTS)
+def test_logout_ends_the_session_and_leads_where_it_may_and_nowhere_else(
+    leaving: Leaving, case: str, state: str | None, method: str
+) -> None:
+    make, asks, leads = LOGOUTS[case]
+    browser, sent = leaving.browser, {**make(leaving), "state": state}
+    if method == "GET":
+        response = _end(browser, **sent)
+    else:
+        posted = browser.post("/end_session", form_encoded(sent), {"Sec-Fetch-Site": "cross-site"})
+        response = browser.get(posted.headers["Location"])
+    assert _asks(response) is asks
+    if asks:
+        assert not was_sent(response)
+        assert "code" in browser.silent(leaving.party).values, "nothing has ended yet"
+        response = _answer(browser, response, "logout")
+    if leads:
+        answer = Answer.read(response)
+        assert (answer.address, answer.values) == (SIGNED_OUT, {} if state is None else {"state": state})
+    else:
+        assert not was_sent(response)
+        shown = browser.get(response.headers["Location"])
+        assert shown.status_code == 200 and "U bent uitgelogd" in shown.text
+    for party in (leaving.party, leaving.other):
+        assert browser.silent(party).values["error"] == "login_required"
+
+
+@pytest.mark.demand(87)
 @pytest.mark.parametrize("parameters", [{}, {"state": "s"}, {"ui_locales": "en"}, {"unknown": "x"}], ids=str)
 def test_without_a_hint_the_person_is_asked_and_can_stay_or_go(
     browser: Browser, hint: str, parameters: dict[str, Parameter]

@@ -65,6 +65,7 @@ def _frame_src(response: TestResponse) -> list[str]:
 # the page of frames
 
 
+@pytest.mark.demand(90, 91)
 def test_clients_of_the_session_are_loaded_with_issuer_and_sid_before_the_browser_goes_on(
     provider: Provider, signed_in: SignedIn
 ) -> None:
@@ -111,6 +112,7 @@ def test_without_such_clients_the_browser_goes_on_as_ever(provider: Provider, si
     assert 'id="handoff-link"' in response.text and _framed(response) == []
 
 
+@pytest.mark.demand(91)
 def test_no_other_page_may_have_frames(provider: Provider, signed_in: SignedIn) -> None:
     hint = signed_in.takes_part(provider.client(frontchannel_logout_uri=FRONT))
     for path in ("/", "/end_session", "/signed_out", "/signed_out?about=x"):

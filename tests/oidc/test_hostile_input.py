@@ -1,141 +1,52 @@
-"""Arbitrary bytes in every parameter of every endpoint: never our fault (5xx), never a way to a foreign address.
+"""Arbitrary bytes and JSON at the endpoints that browsers come to, and at the one where their requests are pushed.
 
-`make test-long` tries far more of them.
+Never our fault (5xx), never a way to a foreign address, and no row of what is refused. `make test-long` tries far more.
 """
 
 import json
-from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote_from_bytes, urlencode, urlsplit
+from urllib.parse import quote_from_bytes, urlencode
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from joserfc.jwk import OctKey
-from sqlalchemy import func, select
-from werkzeug.test import TestResponse
 
-from idp.oidc.models import UsedIdentifier
-from idp.schema import metadata
-from tests.client_assertions import claims_of, in_body, key_of, signed
-from tests.conftest import is_long
-from tests.oidc.journeys import (
-    VERIFIER,
-    Answer,
-    Provider,
-    RelyingParty,
-    basic,
-    challenge_of,
-    form_encoded,
-    was_sent,
+from tests.oidc.hostile import (
+    AUTHORIZE,
+    FORM,
+    JSON,
+    KNOWN_CLIENT,
+    SETTINGS,
+    STRANGER_AT_AUTHORIZE,
+    VALUE,
+    Ledger,
+    changes,
+    encoded,
+    is_error_for_a_client,
+    is_harmless_page,
+    is_json,
+    is_refused_or_begun,
+    right_request,
 )
-from tests.oidc.signing import public_keys
-from tests.oidc.signing import signed as signed_object
-from tests.proofs import ProofKey, b64
+from tests.oidc.journeys import VERIFIER, Browser, Provider, RelyingParty, basic, challenge_of, form_encoded, was_sent
+from tests.oidc.signing import public_keys, signed
+from tests.proofs import ProofKey
 
-SETTINGS = settings(
-    max_examples=2000 if is_long() else 60,
-    derandomize=not is_long(),
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
-)
-SPECIAL = [
-    b"",
-    b"\x00",
-    b"a\x00b",
-    b"\r\nSet-Cookie: a=b",
-    b"\xff\xfe",
-    b"\xed\xa0\x80",
-    "\u2603\U0001f511\u0301".encode(),
-    b"\"\\'<script>",
-    b"//evil.example",
-    b"https://evil.example/",
-    b"https://app.example@evil.example/",
-    b"javascript:alert(1)",
-    b"-1",
-    b"9" * 400,
-    b"1e309",
-    b"[" * 3000,
-    b'{"id_token":{"acr":{"values":[NaN]}}}',
-    b'{"userinfo":{"\\ud800":{"value":"\\u0000"}}}',
-    b"e30.e30.e30",
-    b"a.0.b",
-    b"%00%ff%",
-    b"x" * 9000,
-    b"login none consent",
-    b"form_post",
-    b"fragment",
-]
-TEXT = st.text(max_size=40).map(lambda text: text.encode("utf-8", "surrogatepass"))
-VALUE = st.one_of(st.sampled_from(SPECIAL), st.binary(max_size=40), TEXT)
-FORMS = st.sampled_from(["application/x-www-form-urlencoded", "text/plain", ""])
 ENDS = st.sampled_from([b"identify", b"consent", b"restart", b"leave"])
-AUTHORIZE = (
-    "client_id",
-    "redirect_uri",
-    "response_type",
-    "response_mode",
-    "scope",
-    "state",
-    "nonce",
-    "code_challenge",
-    "code_challenge_method",
-    "prompt",
-    "max_age",
-    "claims",
-    "acr_values",
-    "id_token_hint",
-    "login_hint",
-    "ui_locales",
-    "request",
-    "request_uri",
-    "registration",
-    "dpop_jkt",
-    "resource",
-    "display",
-    "lang",
-)
-TOKEN = (
-    "grant_type",
-    "code",
-    "redirect_uri",
-    "client_id",
-    "client_secret",
-    "code_verifier",
-    "refresh_token",
-    "scope",
-    "client_assertion",
-    "client_assertion_type",
-)
 END_SESSION = ("id_token_hint", "client_id", "post_logout_redirect_uri", "state", "logout_hint", "ui_locales", "lang")
+PUSHED = "urn:ietf:params:oauth:request_uri:"
+KEY = ProofKey()
+Changes = list[tuple[bytes, bytes]]
 
 
-def _changes(names: tuple[str, ...]) -> st.SearchStrategy[list[tuple[bytes, bytes]]]:
-    name = st.one_of(st.sampled_from(names).map(str.encode), VALUE)
-    return st.lists(st.tuples(name, VALUE), min_size=1, max_size=4)
+@pytest.fixture(scope="module")
+def provider(attacked: Provider) -> Provider:
+    return attacked
 
 
-def _encoded(right: Mapping[str, str], changes: list[tuple[bytes, bytes]], raw: bool) -> bytes:
-    """The right parameters with some replaced, repeated or added, percent-encoded or as they are."""
-    replaced = {name for name, _ in changes}
-    pairs = [(name.encode(), value.encode()) for name, value in right.items() if name.encode() not in replaced]
-    if raw:
-        return b"&".join(name + b"=" + value for name, value in [*pairs, *changes])
-    return "&".join(f"{quote_from_bytes(n)}={quote_from_bytes(v)}" for n, v in [*pairs, *changes]).encode()
-
-
-def _is_harmless_page(response: TestResponse) -> None:
-    assert response.status_code < 500, response.text
-    assert response.content_type == "text/html; charset=utf-8"
-    assert not {name for name, _ in response.headers if "\n" in name}
-    assert all("stolen" not in cookie and "a=b" not in cookie for cookie in response.headers.getlist("Set-Cookie"))
-
-
-def _is_json(response: TestResponse) -> None:
-    assert response.status_code < 500, response.text
-    assert response.content_type == "application/json"
-    assert isinstance(json.loads(response.text), dict)
-    assert response.headers["Cache-Control"] == "no-store"
+@pytest.fixture(scope="module")
+def ledger(provider: Provider) -> Ledger:
+    return Ledger(provider.app)
 
 
 @pytest.fixture(scope="module")
@@ -145,290 +56,238 @@ def target(provider: Provider) -> RelyingParty:
         grant_types=["authorization_code", "refresh_token"],
         jwks=public_keys("ES256"),
         request_uris=["https://[::1/", "https://app.example:99999/", "https://a\x00b/", "urn:x"],
+        post_logout_redirect_uris=["https://app.example/signed-out"],
     )
 
 
-def _rows(provider: Provider) -> dict[str, int]:
-    """How many rows there are in each table; the trail apart, which tells of refusals."""
-    with provider.writing() as unit:
-        return {
-            table.name: unit.scalar(select(func.count()).select_from(table)) or 0
-            for table in metadata.sorted_tables
-            if not table.name.startswith("audit_")
-        }
+@pytest.fixture(scope="module")
+def desk(provider: Provider, target: RelyingParty) -> Browser:
+    """A browser in which somebody is signed in."""
+    assert target.code()
+    return provider.desk()[0]
 
 
-def _is_refused_or_begun(provider: Provider, target: RelyingParty, response: TestResponse) -> bool:
-    """True when the request was refused: on a page, or at an address of the client. False when somebody may sign in."""
-    _is_harmless_page(response)
-    location = response.headers.get("Location", "")
-    if response.status_code == 303 and not urlsplit(location).scheme:
-        assert location.startswith("/s/")
-        return False
-    if response.status_code == 303 or was_sent(response):
-        answer = Answer.read(response)
-        assert answer.address == target.redirect_uri
-        assert answer.values["iss"] == provider.issuer
-        assert "error" in answer.values
+# The authorization endpoint
+
+
+@SETTINGS
+@given(changed=changes(AUTHORIZE), raw=st.booleans(), silent=st.booleans(), is_signed_in=st.booleans())
+def test_authorization_request_is_refused_without_a_trace_or_accepted(
+    provider: Provider,
+    target: RelyingParty,
+    desk: Browser,
+    ledger: Ledger,
+    changed: Changes,
+    raw: bool,
+    silent: bool,
+    is_signed_in: bool,
+) -> None:
+    query = encoded(right_request(target) | ({"prompt": "none"} if silent else {}), changed, raw)
+    ledger.changed()
+    response = (desk if is_signed_in else provider).get("/authorize", query=query)
+    if is_refused_or_begun(provider, target, response):
+        ledger.is_unchanged_but_for(STRANGER_AT_AUTHORIZE)
     else:
-        assert response.status_code == 400
-    return True
-
-
-def _request(party: RelyingParty) -> dict[str, str]:
-    return {name: value for name, value in party.request().items() if isinstance(value, str)}
+        assert ledger.changed()
 
 
 @SETTINGS
-@given(changes=_changes(AUTHORIZE), raw=st.booleans(), silent=st.booleans())
-def test_authorization_request(
-    provider: Provider, target: RelyingParty, changes: list[tuple[bytes, bytes]], raw: bool, silent: bool
+@given(changed=changes(AUTHORIZE), raw=st.booleans())
+def test_authorization_request_by_post_writes_nothing_and_is_led_to_our_own_get(
+    provider: Provider, target: RelyingParty, ledger: Ledger, changed: Changes, raw: bool
 ) -> None:
-    right = _request(target) | ({"prompt": "none"} if silent else {})
-    before = _rows(provider)
-    response = provider.get("/authorize", query=_encoded(right, changes, raw))
-    assert _is_refused_or_begun(provider, target, response) == (_rows(provider) == before)
-
-
-@SETTINGS
-@given(changes=_changes(AUTHORIZE), raw=st.booleans())
-def test_authorization_request_by_post(
-    provider: Provider, target: RelyingParty, changes: list[tuple[bytes, bytes]], raw: bool
-) -> None:
-    response = provider.post("/authorize", _encoded(_request(target), changes, raw))
-    _is_harmless_page(response)
+    content = encoded(right_request(target), changed, raw)
+    ledger.changed()
+    response = provider.post("/authorize", content)
+    is_harmless_page(response)
     if response.status_code == 303:
         assert response.headers["Location"].startswith("/authorize?")
         assert response.headers["Location"].isprintable() and " " not in response.headers["Location"]
     else:
         assert response.status_code == 400
-
-
-@SETTINGS
-@given(changes=_changes((*AUTHORIZE, "client_secret", "client_assertion")), raw=st.booleans())
-def test_pushed_authorization_request(
-    provider: Provider, target: RelyingParty, changes: list[tuple[bytes, bytes]], raw: bool
-) -> None:
-    before, content = _rows(provider), _encoded(_request(target), changes, raw)
-    response = provider.post("/par", content, {"Authorization": basic(target.client_id, target.secret)})
-    _is_json(response)
-    if response.status_code == 201:
-        pushed = response.get_json()
-        query = urlencode({"client_id": target.client_id, "request_uri": pushed["request_uri"]})
-        opened = provider.get("/authorize", query=query)
-        _is_refused_or_begun(provider, target, opened)
-        return
-    assert response.status_code in (400, 401)
-    assert set(response.get_json()) <= {"error", "error_description"}
-    assert (response.status_code == 401) == (response.get_json()["error"] == "invalid_client")
-    assert _rows(provider) == before
-
-
-@SETTINGS
-@given(changes=_changes(("request_uri", "client_id", "state", "request")), urn=st.booleans(), raw=st.booleans())
-def test_browser_with_a_request_uri(
-    provider: Provider, target: RelyingParty, changes: list[tuple[bytes, bytes]], urn: bool, raw: bool
-) -> None:
-    begins = "urn:ietf:params:oauth:request_uri:"
-    if urn:
-        changes = [(name, begins.encode() + value if name == b"request_uri" else value) for name, value in changes]
-    right = {"client_id": target.client_id, "request_uri": begins + "x" * 43}
-    before = _rows(provider)
-    assert _is_refused_or_begun(provider, target, provider.get("/authorize", query=_encoded(right, changes, raw)))
-    assert _rows(provider) == before
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
-CLAIMS = (*AUTHORIZE, "iss", "aud", "exp", "nbf", "iat", "jti", "sub")
+    ledger.is_unchanged_but_for(STRANGER_AT_AUTHORIZE)
 
 
 @SETTINGS
 @given(
-    claims=st.dictionaries(
-        st.sampled_from(CLAIMS), JSON | st.sampled_from(["a\x00b", "\ud800", 10**400, 1e308]), max_size=4
+    wishes=st.fixed_dictionaries(
+        {},
+        optional={
+            part: JSON | st.dictionaries(st.sampled_from(["acr", "auth_time", "name", "sub", "x"]), JSON, max_size=3)
+            for part in ("id_token", "userinfo", "access_token")
+        },
     ),
-    header=st.dictionaries(
-        st.sampled_from(["alg", "typ", "kid", "crit", "b64", "jwk", "cty", "zip"]), JSON, max_size=2
-    ),
+    is_signed_in=st.booleans(),
     pushes=st.booleans(),
 )
-def test_request_object(
-    provider: Provider, target: RelyingParty, claims: dict[str, Any], header: dict[str, Any], pushes: bool
+def test_claims_parameter_of_any_json_is_refused_without_a_trace_or_accepted(
+    provider: Provider,
+    target: RelyingParty,
+    desk: Browser,
+    ledger: Ledger,
+    wishes: Any,
+    is_signed_in: bool,
+    pushes: bool,
 ) -> None:
-    right = {**_request(target), "iss": target.client_id, "aud": provider.issuer, "exp": 4 * 10**9}
-    token = signed_object({**right, **claims}, **{name: value for name, value in header.items() if name != "alg"})
-    before = _rows(provider)
+    asked = form_encoded({**target.request(), "claims": json.dumps(wishes)})
+    ledger.changed()
     if pushes:
-        content = urlencode({"request": token})
-        response = provider.post("/par", content, {"Authorization": basic(target.client_id, target.secret)})
-        _is_json(response)
-        refused = response.status_code == 400
-        assert refused or response.status_code == 201
-    else:
-        query = urlencode({"client_id": target.client_id, "request": token})
-        refused = _is_refused_or_begun(provider, target, provider.get("/authorize", query=query))
-    assert refused == (_rows(provider) == before)
+        _is_pushed_or_refused(provider, target, ledger, asked)
+    elif is_refused_or_begun(provider, target, (desk if is_signed_in else provider).get("/authorize", query=asked)):
+        ledger.is_unchanged_but_for(STRANGER_AT_AUTHORIZE)
 
 
 @SETTINGS
-@given(changes=_changes(TOKEN), raw=st.booleans(), grant=st.sampled_from(["authorization_code", "refresh_token"]))
-def test_token_request(
-    provider: Provider, target: RelyingParty, changes: list[tuple[bytes, bytes]], raw: bool, grant: str
+@given(changed=changes(("request_uri", "client_id", "state", "request")), urn=st.booleans(), raw=st.booleans())
+def test_browser_with_a_request_uri_that_nobody_pushed_is_refused(
+    provider: Provider, target: RelyingParty, desk: Browser, ledger: Ledger, changed: Changes, urn: bool, raw: bool
 ) -> None:
-    right = {"grant_type": grant, "code": "c", "refresh_token": "a.0.b", "redirect_uri": target.redirect_uri}
-    content = _encoded({**right, "code_verifier": VERIFIER}, changes, raw)
-    response = provider.post("/token", content, {"Authorization": basic(target.client_id, target.secret)})
-    _is_json(response)
-    assert response.status_code in (400, 401)
-    assert set(response.get_json()) <= {"error", "error_description"}
-    assert (response.status_code == 401) == (response.get_json()["error"] == "invalid_client")
+    if urn:
+        changed = [(name, PUSHED.encode() + value if name == b"request_uri" else value) for name, value in changed]
+    right = {"client_id": target.client_id, "request_uri": PUSHED + "x" * 43}
+    ledger.changed()
+    assert is_refused_or_begun(provider, target, desk.get("/authorize", query=encoded(right, changed, raw)))
+    ledger.is_unchanged_but_for(STRANGER_AT_AUTHORIZE)
+
+
+# Pushed requests
+
+
+def _is_pushed_or_refused(
+    provider: Provider, target: RelyingParty, ledger: Ledger, content: str | bytes, **headers: str
+) -> bool:
+    """True when the request was pushed: one row, and its proof if there was one. Otherwise it left nothing."""
+    response = provider.post("/par", content, {"Authorization": basic(target.client_id, target.secret), **headers})
+    if response.status_code == 201:
+        assert set(is_json(response)) == {"request_uri", "expires_in"}
+        proof = {"used_identifiers"} if "DPoP" in headers else set()
+        assert set(ledger.changed()) == {"pushed_authorization_requests"} | proof
+        return True
+    is_error_for_a_client(response)
+    ledger.is_unchanged_but_for(KNOWN_CLIENT)
+    return False
+
+
+@SETTINGS
+@given(changed=changes((*AUTHORIZE, "client_secret", "client_assertion")), raw=st.booleans(), proves=st.booleans())
+def test_pushed_authorization_request_is_refused_without_a_trace_or_kept(
+    provider: Provider, target: RelyingParty, ledger: Ledger, changed: Changes, raw: bool, proves: bool
+) -> None:
+    content = encoded(right_request(target), changed, raw)
+    proof = KEY.proof("POST", f"{provider.issuer}/par", provider.clock.now())
+    headers = {"Authorization": basic(target.client_id, target.secret)} | ({"DPoP": proof} if proves else {})
+    ledger.changed()
+    response = provider.post("/par", content, headers)
+    if response.status_code == 201:
+        assert set(ledger.changed()) == {"pushed_authorization_requests"} | ({"used_identifiers"} if proves else set())
+        query = urlencode({"client_id": target.client_id, "request_uri": is_json(response)["request_uri"]})
+        is_refused_or_begun(provider, target, provider.get("/authorize", query=query))
+        return
+    is_error_for_a_client(response)
+    ledger.is_unchanged_but_for(KNOWN_CLIENT)
+
+
+# Request objects
+
+CLAIMS = (*AUTHORIZE, "iss", "aud", "exp", "nbf", "iat", "jti", "sub")
+HEADERS = ("alg", "typ", "kid", "crit", "b64", "jwk", "cty", "zip", "jku", "x5c")
 
 
 @SETTINGS
 @given(
-    changes=_changes((*TOKEN, "token", "token_type_hint", "sid", "last_activity_at")),
-    raw=st.booleans(),
-    path=st.sampled_from(["/introspect", "/revoke", "/session/activity", "/session/status"]),
+    claims=st.dictionaries(st.sampled_from(CLAIMS), JSON, max_size=4),
+    header=st.dictionaries(st.sampled_from(HEADERS), JSON, max_size=2),
+    pushes=st.booleans(),
+    is_signed_in=st.booleans(),
 )
-def test_request_of_a_client_about_its_tokens_and_sessions(
-    provider: Provider, target: RelyingParty, changes: list[tuple[bytes, bytes]], raw: bool, path: str
+def test_request_object_that_is_signed_rightly_is_refused_without_a_trace_or_accepted(
+    provider: Provider,
+    target: RelyingParty,
+    desk: Browser,
+    ledger: Ledger,
+    claims: dict[str, Any],
+    header: dict[str, Any],
+    pushes: bool,
+    is_signed_in: bool,
 ) -> None:
-    content = _encoded({"token": "a.0.b", "sid": "s", "last_activity_at": "0"}, changes, raw)
-    response = provider.post(path, content, {"Authorization": basic(target.client_id, target.secret)})
-    _is_json(response)
-    assert response.status_code in (200, 400, 401)
-    if response.status_code == 200:
-        assert response.get_json() in ({}, {"active": False})
+    right = {**right_request(target), "iss": target.client_id, "aud": provider.issuer, "exp": 4 * 10**9}
+    token = signed({**right, **claims}, **{name: value for name, value in header.items() if name != "alg"})
+    ledger.changed()
+    if pushes:
+        _is_pushed_or_refused(provider, target, ledger, urlencode({"request": token}))
+        return
+    query = urlencode({"client_id": target.client_id, "request": token})
+    if is_refused_or_begun(provider, target, (desk if is_signed_in else provider).get("/authorize", query=query)):
+        ledger.is_unchanged_but_for(STRANGER_AT_AUTHORIZE)
+
+
+@SETTINGS
+@given(parts=st.lists(VALUE | st.sampled_from([b"e30", b'{"alg":"none"}']), max_size=4), pushes=st.booleans())
+def test_request_object_that_is_none_is_refused(
+    provider: Provider, target: RelyingParty, desk: Browser, ledger: Ledger, parts: list[bytes], pushes: bool
+) -> None:
+    asked = encoded(right_request(target), [(b"request", b".".join(parts) + b".")], raw=False)
+    ledger.changed()
+    if pushes:
+        assert not _is_pushed_or_refused(provider, target, ledger, asked)
     else:
-        assert (response.status_code == 401) == (response.get_json()["error"] == "invalid_client")
+        assert is_refused_or_begun(provider, target, desk.get("/authorize", query=asked))
+        ledger.is_unchanged_but_for(STRANGER_AT_AUTHORIZE)
 
 
-# What only JSON can say, and what only looks like a moment or an identifier.
-ODD = st.sampled_from(["\ud800", "\x00", "", "https://login.example", 1e308, 2**70, -1, True, None, [], {}, "9" * 400])
-JSON = st.recursive(
-    st.one_of(ODD, st.integers(), st.floats(), st.text(max_size=20)),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
-    max_leaves=6,
-)
-CLAIMS = st.dictionaries(st.sampled_from(["iss", "sub", "aud", "exp", "iat", "nbf", "jti", "x"]), JSON, max_size=4)
-HEADERS = st.dictionaries(st.sampled_from(["typ", "kid", "crit", "b64", "jwk", "jku", "x5c", "zip"]), JSON, max_size=3)
-
-
-@SETTINGS
-@given(claims=CLAIMS, header=HEADERS, method=st.sampled_from(["client_secret_jwt", "private_key_jwt"]))
-def test_claims_of_a_client_assertion_that_is_signed_rightly(
-    provider: Provider, signing: Mapping[str, RelyingParty], claims: dict[str, Any], header: dict[str, Any], method: str
-) -> None:
-    party = signing[method]
-    said = {**claims_of(party.client_id, provider.issuer, provider.clock.now()), **claims}
-    key, alg = (
-        (OctKey.import_key(party.secret), "HS256") if method == "client_secret_jwt" else (key_of("ES256"), "ES256")
-    )
-    shown = {"grant_type": "refresh_token", "refresh_token": "x", **in_body(signed(said, key, alg, **header))}
-    response = provider.post("/token", form_encoded(shown))
-    _is_json(response)
-    assert (response.status_code, response.get_json()["error"]) in ((400, "invalid_grant"), (401, "invalid_client"))
+# Logging out
 
 
 @pytest.fixture(scope="module")
-def signing(provider: Provider) -> Mapping[str, RelyingParty]:
-    """Clients that authenticate by a JWT, by the method."""
-    methods = ("client_secret_jwt", "private_key_jwt")
-    return {method: provider.client(token_endpoint_auth_method=method) for method in methods}
+def hint(provider: Provider, target: RelyingParty, desk: Browser) -> str:
+    """An ID token of the same client, for a session that is not the one at the desk: it spares no question."""
+    return str(target.signed_in(provider.somebody())["id_token"])
 
 
 @SETTINGS
-@given(authorization=VALUE, scheme=st.sampled_from([b"Basic ", b"Bearer ", b"DPoP ", b"", b"basic\t"]), content=VALUE)
-def test_authorization_header(provider: Provider, authorization: bytes, scheme: bytes, content: bytes) -> None:
-    value = (scheme + authorization).replace(b"\r", b"").replace(b"\n", b"").decode("latin-1")
-    token = provider.post("/token", b"grant_type=refresh_token&refresh_token=" + content, {"Authorization": value})
-    userinfo = provider.post("/userinfo", b"access_token=" + content, {"Authorization": value})
-    for response in (token, userinfo):
-        _is_json(response)
-        assert response.status_code in (400, 401)
-
-
-KEY = ProofKey()
-PARTS = st.one_of(VALUE, st.sampled_from([json.dumps(KEY.header()).encode(), b"{}", b"[]", b"5", b'"\\ud800"']))
-
-
-@pytest.fixture(scope="module")
-def bound(provider: Provider) -> tuple[RelyingParty, str]:
-    """A client, and an access token of it that is bound to the key."""
-    party = provider.client()
-    proof = KEY.proof("POST", f"{provider.issuer}/token", provider.clock.now())
-    headers = {"Authorization": basic(party.client_id, party.secret), "DPoP": proof}
-    tokens = party.token(party.code_request(party.code()), headers).get_json()
-    return party, tokens["access_token"]
-
-
-@SETTINGS
-@given(parts=st.lists(PARTS, max_size=4), encoded=st.booleans(), signs=st.booleans())
-def test_proof_of_a_key(
-    provider: Provider, bound: tuple[RelyingParty, str], parts: list[bytes], encoded: bool, signs: bool
+@given(changed=changes(END_SESSION), raw=st.booleans(), by_post=st.booleans(), is_signed_in=st.booleans())
+def test_end_session_request_ends_nothing_before_somebody_confirmed(
+    provider: Provider,
+    target: RelyingParty,
+    desk: Browser,
+    hint: str,
+    ledger: Ledger,
+    changed: Changes,
+    raw: bool,
+    by_post: bool,
+    is_signed_in: bool,
 ) -> None:
-    party, token = bound
-    written = [b64(part).encode() if encoded else part for part in parts]
-    if signs and len(written) == 2:
-        written.append(b64(KEY.signature(b".".join(written))).encode())
-    proof = b".".join(written).replace(b"\r", b"").replace(b"\n", b"").decode("latin-1")
-    before = _used(provider)
-    headers = {"Authorization": basic(party.client_id, party.secret), "DPoP": proof}
-    refused = party.token({"grant_type": "refresh_token", "refresh_token": "a.0.b"}, headers)
-    for response in (refused, provider.get("/userinfo", {"Authorization": f"DPoP {token}", "DPoP": proof})):
-        _is_json(response)
-        assert response.status_code in (400, 401)
-        assert response.get_json()["error"] == "invalid_dpop_proof"
-    assert _used(provider) == before
-
-
-def _used(provider: Provider) -> int:
-    with provider.writing() as unit:
-        return unit.scalar(select(func.count()).select_from(UsedIdentifier)) or 0
-
-
-@SETTINGS
-@given(name=VALUE, content=VALUE, query=VALUE, content_type=FORMS)
-def test_userinfo_request(provider: Provider, name: bytes, content: bytes, query: bytes, content_type: str) -> None:
-    for response in (
-        provider.get("/userinfo", query=b"access_token=" + query),
-        provider.get("/userinfo", query=query),
-        provider.post("/userinfo", name + b"=" + content + b"&access_token=" + content, content_type=content_type),
-    ):
-        _is_json(response)
-        assert response.status_code in (400, 401)
-        assert response.headers["WWW-Authenticate"].startswith("Bearer ")
-
-
-@SETTINGS
-@given(changes=_changes(END_SESSION), raw=st.booleans(), by_post=st.booleans())
-def test_end_session_request(
-    provider: Provider, target: RelyingParty, changes: list[tuple[bytes, bytes]], raw: bool, by_post: bool
-) -> None:
-    right = {"client_id": target.client_id, "state": "s"}
-    content = _encoded(right, changes, raw)
-    response = provider.post("/end_session", content) if by_post else provider.get("/end_session", query=content)
-    _is_harmless_page(response)
+    right = {"client_id": target.client_id, "state": "s", "id_token_hint": hint}
+    content = encoded(right, changed, raw)
+    browser = desk if is_signed_in else provider.browser()
+    ledger.changed()
+    response = browser.post("/end_session", content) if by_post else browser.get("/end_session", query=content)
+    is_harmless_page(response)
     assert not was_sent(response)
     if response.status_code == 303:
-        assert response.headers["Location"].partition("?")[0] == "/end_session"
+        # To our own GET, or, where nobody is signed in, to the page that says so.
+        assert response.headers["Location"].partition("?")[0] in ("/end_session", "/signed-out")
     else:
         assert response.status_code == 200
+    ledger.is_unchanged_but_for()
+
+
+# The pages of an interaction
 
 
 @SETTINGS
 @given(interaction=VALUE, prompt=st.one_of(ENDS, VALUE), posts=st.booleans())
-def test_address_of_an_interaction(provider: Provider, interaction: bytes, prompt: bytes, posts: bool) -> None:
+def test_address_of_an_interaction_that_nobody_began_changes_nothing(
+    provider: Provider, ledger: Ledger, interaction: bytes, prompt: bytes, posts: bool
+) -> None:
     path = f"/s/{quote_from_bytes(interaction, safe='')}/{quote_from_bytes(prompt, safe='')}"
     browser = provider.browser()
     browser.client.set_cookie("__Host-idp_browser", "a", domain="login.example", secure=True)
+    ledger.changed()
     response = browser.post(path, b"code=1&csrf_token=x") if posts else browser.get(path)
-    _is_harmless_page(response)
+    is_harmless_page(response)
     assert not was_sent(response)
+    ledger.is_unchanged_but_for(*((FORM,) if posts else ()))
 
 
 @pytest.mark.parametrize("path", ["/s/a%00b/restart", "/s/a%00b/leave", "/s/a%00b/identify", "/s/%00/%00", "/%00"])
@@ -445,8 +304,13 @@ def test_answer_with_nul_is_wrong_like_any_other(provider: Provider, target: Rel
     assert browser.get(again.headers["Location"]).status_code == 200
 
 
-def test_right_request_is_not_hostile(provider: Provider, target: RelyingParty) -> None:
+def test_right_request_is_not_hostile(provider: Provider, target: RelyingParty, desk: Browser, ledger: Ledger) -> None:
     # The tests above say nothing when even the request they start from is refused.
-    assert provider.get("/authorize", query=_encoded(_request(target), [], False)).headers["Location"].startswith("/s/")
-    assert _request(target)["code_challenge"] == challenge_of(VERIFIER)
+    right = encoded(right_request(target), [], False)
+    assert provider.get("/authorize", query=right).headers["Location"].startswith("/s/")
+    assert not is_refused_or_begun(provider, target, desk.get("/authorize", query=right + b"&prompt=none"))
+    assert right_request(target)["code_challenge"] == challenge_of(VERIFIER)
     assert target.signed_in()["id_token"]
+    ledger.changed()
+    proof = KEY.proof("POST", f"{provider.issuer}/par", provider.clock.now())
+    assert _is_pushed_or_refused(provider, target, ledger, right, DPoP=proof)

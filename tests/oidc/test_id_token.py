@@ -12,6 +12,7 @@ from idp.accounts.models import Account
 from idp.kernel.clock import whole_seconds
 from idp.oidc import keys
 from idp.sessions.models import Session
+from tests.accounts.test_standard_claims import EVERY
 from tests.factories import Somebody
 from tests.oidc.journeys import Answer, Browser, Parameter, Provider, RelyingParty, body
 
@@ -28,6 +29,7 @@ def _asking(**sections: Any) -> str:
     return json.dumps(sections)
 
 
+@pytest.mark.demand(53)
 @pytest.mark.parametrize("alg", keys.ALGORITHMS)
 def test_header_names_algorithm_and_published_key(provider: Provider, alg: str) -> None:
     tokens = provider.client(id_token_signed_response_alg=alg).signed_in()
@@ -37,6 +39,7 @@ def test_header_names_algorithm_and_published_key(provider: Provider, alg: str) 
     assert key["alg"] == alg
 
 
+@pytest.mark.demand("E6", 52)
 @pytest.mark.parametrize("alg", keys.ALGORITHMS)
 def test_claims_are_those_of_the_specification(provider: Provider, alg: str) -> None:
     party, who, started = provider.client(id_token_signed_response_alg=alg), provider.somebody(), provider.clock.now()
@@ -55,6 +58,7 @@ def test_claims_are_those_of_the_specification(provider: Provider, alg: str) -> 
     assert all(type(claims[name]) is int for name in ("exp", "iat", "auth_time"))
 
 
+@pytest.mark.demand("E6")
 def test_subject_is_short_ascii_and_the_same_for_every_client(provider: Provider) -> None:
     who = provider.somebody()
     subjects = {provider.claims(provider.client().signed_in(who)["id_token"])["sub"] for _ in range(3)}
@@ -85,11 +89,13 @@ def test_two_clients_in_one_browser_share_session_identifier_and_authentication_
     assert other["iat"] - one["iat"] == 600
 
 
-@pytest.mark.parametrize("nonce", ["n" * 384, 'odd "nonce" \u2603 <&>', "0", "null"])
+@pytest.mark.demand(11)
+@pytest.mark.parametrize("nonce", ["n" * 43, "n" * 64, "aZ09-._~" * 48, 'odd "nonce" \u2603 <&>', "0", "null"])
 def test_nonce_comes_back_unchanged(provider: Provider, party: RelyingParty, nonce: str) -> None:
     assert provider.claims(party.signed_in(nonce=nonce)["id_token"])["nonce"] == nonce
 
 
+@pytest.mark.demand(10)
 def test_absent_nonce_stays_absent(provider: Provider, party: RelyingParty) -> None:
     assert "nonce" not in provider.claims(party.signed_in(nonce=None)["id_token"])
 
@@ -113,28 +119,46 @@ def test_id_token_lives_five_minutes_whatever_the_deadline_of_the_session(
 # Authentication time
 
 
+@pytest.mark.demand(15, 16)
 def test_authentication_again_moves_authentication_time_and_keeps_the_session(
     provider: Provider, party: RelyingParty, browser: Browser
 ) -> None:
     who = provider.somebody()
     first = provider.claims(body(party.redeem(browser.sign_in(party, who).values["code"]))["id_token"])
-    provider.clock.move(timedelta(seconds=2))
-    for name, value in (("prompt", "login"), ("max_age", "1")):
+    for name, value, seconds in (("prompt", "login", 1), ("max_age", "1", 2), ("max_age", "0", 1)):
+        provider.clock.move(timedelta(seconds=seconds))
         again = browser.sign_in(party, who, **{name: value})
         second = provider.claims(body(party.redeem(again.values["code"]))["id_token"])
-        assert second["auth_time"] >= first["auth_time"] + 1
-        assert second["auth_time"] <= second["iat"]
+        assert second["auth_time"] == first["auth_time"] + seconds == second["iat"]
         assert second["sid"] == first["sid"]
         first = second
+
+
+@pytest.mark.demand(18)
+@pytest.mark.parametrize("changes", [{"max_age": "1"}, {"max_age": "0"}, {"prompt": "login", "max_age": "1"}], ids=str)
+def test_who_needs_longer_than_max_age_for_the_second_factor_is_not_asked_again(
+    provider: Provider, party: RelyingParty, browser: Browser, changes: dict[str, Parameter]
+) -> None:
+    # The code comes half a minute after the password.
+    who = provider.somebody(totp=True)
+    for _ in range(2):
+        began = whole_seconds(provider.clock.now())
+        browser.seen.clear()
+        code = browser.sign_in(party, who, **changes).values["code"]
+        assert provider.claims(body(party.redeem(code))["id_token"])["auth_time"] == began
+        assert sum(page.request.method == "POST" for page in browser.seen) == 2
         provider.clock.move(timedelta(seconds=2))
 
 
+@pytest.mark.demand(17)
 def test_large_max_age_asks_nothing_and_keeps_authentication_time(
     provider: Provider, party: RelyingParty, browser: Browser
 ) -> None:
-    first = provider.claims(body(party.redeem(browser.sign_in(party, provider.somebody()).values["code"]))["id_token"])
+    signed_in = browser.sign_in(party, provider.somebody(), max_age="10000")
+    first = provider.claims(body(party.redeem(signed_in.values["code"]))["id_token"])
+    assert first["auth_time"] == whole_seconds(provider.clock.now())
     provider.clock.move(timedelta(seconds=60))
-    for max_age in ("15000", "10000", str(10**18)):
+    for max_age in ("10000", "15000", str(10**18)):
         code = Answer.read(browser.authorize(party, max_age=max_age)).values["code"]
         claims = provider.claims(body(party.redeem(code))["id_token"])
         assert claims["auth_time"] == first["auth_time"]
@@ -192,12 +216,24 @@ def test_level_may_be_asked_for_by_the_claim(provider: Provider, party: RelyingP
     assert _stated(provider, party, provider.somebody(totp=True), claims=_asking(id_token=wish))[0] == "/acr/1"
 
 
+@pytest.mark.demand(21)
+@pytest.mark.parametrize(("has_a_factor", "stated"), [(False, "/acr/1"), (True, "/acr/3")])
+def test_who_asks_for_everything_that_is_advertised_hears_one_of_it(
+    provider: Provider, party: RelyingParty, has_a_factor: bool, stated: str
+) -> None:
+    advertised = body(provider.get("/.well-known/openid-configuration"))["acr_values_supported"]
+    who = provider.somebody(totp=has_a_factor)
+    for asked in (advertised, advertised[::-1]):
+        assert _stated(provider, party, who, acr_values=" ".join(asked))[0] == stated
+
+
 def test_voluntary_level_that_cannot_be_reached_states_what_was_reached(
     provider: Provider, party: RelyingParty
 ) -> None:
     assert _stated(provider, party, provider.somebody(totp=True), acr_values="phr")[0] == "/acr/3"
 
 
+@pytest.mark.demand(22)
 def test_essential_level_that_cannot_be_reached_is_an_error_and_never_a_lower_level(
     provider: Provider, party: RelyingParty, browser: Browser
 ) -> None:
@@ -217,12 +253,14 @@ def test_level_that_the_session_lacks_is_interaction_required_when_nobody_may_be
 # The claims parameter (OIDC Core 5.5)
 
 
+@pytest.mark.demand(54)
 def test_scope_claims_go_to_userinfo_and_not_into_the_id_token(provider: Provider, party: RelyingParty) -> None:
     tokens = party.signed_in(scope="openid profile email")
     assert set(provider.claims(tokens["id_token"])) == ALWAYS
     assert {"name", "email"} <= set(body(provider.userinfo(tokens["access_token"])))
 
 
+@pytest.mark.demand(23)
 def test_claim_asked_for_in_userinfo_is_there_and_not_in_the_id_token(provider: Provider, party: RelyingParty) -> None:
     tokens = party.signed_in(scope="openid", claims=_asking(userinfo={"name": {"essential": True}}))
     assert set(provider.claims(tokens["id_token"])) == ALWAYS
@@ -237,6 +275,7 @@ def test_claim_asked_for_in_the_id_token_is_there_and_not_in_userinfo(provider: 
     assert set(body(provider.userinfo(tokens["access_token"]))) == {"sub"}
 
 
+@pytest.mark.demand(23)
 @pytest.mark.parametrize(
     "wishes",
     [
@@ -356,6 +395,7 @@ def test_claim_of_a_scope_that_nobody_consented_to_is_asked_first(provider: Prov
         assert browser.silent(party, scope="openid", claims=wish).values["error"] == "consent_required"
 
 
+@pytest.mark.demand(56)
 def test_claims_that_are_unknown_are_left_out_and_never_null(provider: Provider, party: RelyingParty) -> None:
     who = provider.somebody(email=None)
     wish = {"email": {"essential": True}, "email_verified": None, "given_name": None, "phone_number": None}
@@ -363,6 +403,38 @@ def test_claims_that_are_unknown_are_left_out_and_never_null(provider: Provider,
     claims = provider.claims(tokens["id_token"]) | body(provider.userinfo(tokens["access_token"]))
     assert not {"email", "email_verified", "given_name", "phone_number"} & set(claims)
     assert None not in claims.values() and "" not in claims.values()
+
+
+STANDARD: dict[str, type] = {
+    **dict.fromkeys(("name", "given_name", "family_name", "middle_name", "nickname", "preferred_username"), str),
+    **dict.fromkeys(("profile", "picture", "website", "gender", "birthdate", "zoneinfo", "locale"), str),
+    **{"email": str, "phone_number": str, "address": dict, "updated_at": int},
+    **dict.fromkeys(("email_verified", "phone_number_verified"), bool),
+}
+
+
+@pytest.mark.demand("E6", 55)
+def test_standard_claims_have_their_types_wherever_they_are_asked_for(provider: Provider) -> None:
+    """OIDC Core 5.1, written down a second time."""
+    names = {"given_name": "Anna", "family_name": "de Wit", "locale": "nl-NL", "email_verified": True}
+    who = provider.somebody(standard_claims=EVERY, **names)
+    party = provider.client(scope="openid profile email phone address")
+    wish = dict.fromkeys(STANDARD)
+    tokens = party.signed_in(who, scope="openid", claims=_asking(id_token=wish, userinfo=wish))
+    for claims in (provider.claims(tokens["id_token"]), body(provider.userinfo(tokens["access_token"]))):
+        assert {name: type(claims[name]) for name in STANDARD} == STANDARD
+        texts = [value for value in (*claims.values(), *claims["address"].values()) if isinstance(value, str)]
+        assert all(text.strip() for text in texts)
+
+
+@pytest.mark.demand("E6", 56)
+@pytest.mark.parametrize("blank", ["", " ", "\t", "\u00a0"], ids=repr)
+def test_claim_that_is_blank_is_left_out(provider: Provider, party: RelyingParty, blank: str) -> None:
+    who = provider.somebody(email=blank, given_name=blank, family_name=blank, locale=blank)
+    wish = dict.fromkeys(("email", "email_verified", "given_name", "family_name", "locale"))
+    tokens = party.signed_in(who, claims=_asking(id_token=wish, userinfo=wish))
+    claims = provider.claims(tokens["id_token"]) | body(provider.userinfo(tokens["access_token"]))
+    assert not set(wish) & set(claims)
 
 
 def test_account_that_was_blocked_between_code_and_token_gets_none(

@@ -16,6 +16,7 @@ from tests.client_assertions import in_body
 from tests.conftest import START, dispose, make_settings
 from tests.factories import Factories
 from tests.oidc.journeys import Answer, Provider, basic, body, form_encoded
+from tests.oidc.test_cors import FOR_BROWSERS, WELL_KNOWN
 from tests.web.reading import Page
 
 LIES = {
@@ -56,6 +57,7 @@ def _addresses(response: TestResponse) -> list[str]:
     return [each for each in found if not urlsplit(each).scheme and not each.startswith(("#", "?"))]
 
 
+@pytest.mark.demand(63)
 def test_configuration_stands_below_the_issuer_and_nowhere_else(below: Provider) -> None:
     metadata = body(below.get("/.well-known/openid-configuration"))
     assert metadata["issuer"] == below.issuer
@@ -84,6 +86,7 @@ def test_every_route_stands_below_the_path(below: Provider) -> None:
     assert outside == [f"/.well-known/oauth-authorization-server{below.path}"]
 
 
+@pytest.mark.demand(63)
 def test_oauth_metadata_stand_between_host_and_path_and_say_the_same(below: Provider) -> None:
     root = below.app.test_client()
     address = f"/.well-known/oauth-authorization-server{below.path}"
@@ -93,6 +96,22 @@ def test_oauth_metadata_stand_between_host_and_path_and_say_the_same(below: Prov
     assert body(root.post(address, base_url=below.origin), 405) == {"error": "invalid_request"}
     for wrong in ("/.well-known/oauth-authorization-server", f"{below.path}/.well-known/oauth-authorization-server"):
         assert root.get(wrong, base_url=below.origin).status_code == 404
+
+
+def test_scripts_of_other_origins_may_call_the_same_endpoints_below_the_path(below: Provider) -> None:
+    ours, client = "https://spa.example", below.app.test_client(use_cookies=False)
+    below.public_client(redirect_uris=[f"{ours}/callback"])
+
+    def allowed(path: str, method: str = "POST") -> str | None:
+        answer = client.open(path, method=method, base_url=below.origin, headers={"Origin": ours})
+        return answer.headers.get("Access-Control-Allow-Origin")
+
+    assert {allowed(below.path + path) for path in FOR_BROWSERS} == {ours}
+    own, oauth = below.path + WELL_KNOWN[0], WELL_KNOWN[1] + below.path
+    assert {allowed(path, "GET") for path in (own, oauth, f"{below.path}/jwks")} == {"*"}
+    assert {allowed(below.path + path, method) for path in ("/authorize", "/par") for method in ("GET", "POST")} == {
+        None
+    }
 
 
 def test_whole_journey_stays_below_the_path(below: Provider) -> None:

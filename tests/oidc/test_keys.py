@@ -69,6 +69,7 @@ def test_key_set_is_public_and_may_be_kept_for_a_while(provider: Provider) -> No
     assert response.headers["Cache-Control"] == "public, max-age=300"
 
 
+@pytest.mark.demand("E1", 70)
 def test_published_keys_have_no_private_members(provider: Provider) -> None:
     for key in _published(provider):
         assert not PRIVATE & set(key)
@@ -77,6 +78,7 @@ def test_published_keys_have_no_private_members(provider: Provider) -> None:
         assert key["use"] == "sig"
 
 
+@pytest.mark.demand(70)
 def test_published_keys_are_strong_enough(provider: Provider) -> None:
     for key in _published(provider):
         if key["kty"] == "RSA":
@@ -87,6 +89,7 @@ def test_published_keys_are_strong_enough(provider: Provider) -> None:
             assert (key["crv"], key["alg"]) in {("P-256", "ES256"), ("Ed25519", "EdDSA")}
 
 
+@pytest.mark.demand("E1", 69)
 def test_key_identifiers_are_distinct_thumbprints(own: Provider) -> None:
     _add(own, "RS256", MINUTE)
     _add(own, "ES256", MINUTE)

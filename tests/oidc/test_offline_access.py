@@ -57,6 +57,7 @@ def introspect(party: RelyingParty, token: str) -> dict[str, Any]:
 # Who gets it
 
 
+@pytest.mark.demand(49)
 def test_person_is_asked_each_time_also_by_a_first_party(provider: Provider, party: RelyingParty) -> None:
     browser, who = provider.browser(), provider.somebody()
     for _ in range(2):

@@ -35,6 +35,7 @@ def test_two_sectors_know_a_person_by_two_names_and_one_sector_by_one(provider: 
     assert sub_of(provider, provider.client().signed_in(anna)) == anna.sub
 
 
+@pytest.mark.demand(59)
 @pytest.mark.parametrize("access_token_format", ["opaque", "jwt"])
 @pytest.mark.parametrize("kind", ["confidential", "public"])
 def test_name_is_the_same_in_every_place(provider: Provider, access_token_format: str, kind: str) -> None:

@@ -11,6 +11,7 @@ from werkzeug.test import TestResponse
 from idp.audit.trail import AuditEvent
 from idp.oidc.models import AuthorizationCode, PushedAuthorizationRequest
 from idp.signin.interaction import Interaction
+from tests.client_assertions import in_body
 from tests.oidc.journeys import (
     VERIFIER,
     Answer,
@@ -66,6 +67,7 @@ def strict(provider: Provider) -> RelyingParty:
 # The endpoint
 
 
+@pytest.mark.demand(71)
 def test_pushed_request_is_answered_201_with_a_request_uri_that_cannot_be_guessed(party: RelyingParty) -> None:
     # 35, 71, RFC 9126 2.2.
     response = push(party)
@@ -77,6 +79,7 @@ def test_pushed_request_is_answered_201_with_a_request_uri_that_cannot_be_guesse
     assert answer["request_uri"] != pushed(party)
 
 
+@pytest.mark.demand(72)
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "PATCH"])
 def test_only_post_is_taken(provider: Provider, method: str) -> None:
     # 72.
@@ -85,7 +88,10 @@ def test_only_post_is_taken(provider: Provider, method: str) -> None:
     assert "POST" in response.headers["Allow"]
 
 
-@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "none"])
+@pytest.mark.demand(72)
+@pytest.mark.parametrize(
+    "method", ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"]
+)
 def test_client_authenticates_as_at_the_token_endpoint(provider: Provider, method: str) -> None:
     # 72, RFC 9126 2: public clients may push, too.
     party = provider.client(token_endpoint_auth_method=method)
@@ -93,8 +99,47 @@ def test_client_authenticates_as_at_the_token_endpoint(provider: Provider, metho
     assert body(party.redeem(answer.values["code"]))["id_token"]
 
 
-def test_client_id_may_be_said_by_the_authentication_alone(party: RelyingParty) -> None:
-    assert pushed(party, client_id=None)
+def test_client_id_is_required_though_the_client_authenticates(party: RelyingParty) -> None:
+    # RFC 9126 2.1: a parameter that an authorization request must have, a pushed one must have as well.
+    for client_id in (None, "", [party.client_id, party.client_id]):
+        assert error(push(party, client_id=client_id)) == "invalid_request"
+
+
+def test_client_id_of_a_request_object_is_enough(provider: Provider) -> None:
+    # RFC 9126 3: beside the object stand only parameters that authenticate the client.
+    party = provider.client(jwks=public_keys("ES256"))
+    token = signed({**party.request(), "iss": party.client_id, "aud": provider.issuer})
+    headers = {"Authorization": basic(party.client_id, party.secret)}
+    assert body(party.post("/par", {"request": token}, headers), 201)["request_uri"]
+    nameless = {name: value for name, value in party.request().items() if name != "client_id"}
+    unnamed = signed({**nameless, "iss": party.client_id, "aud": provider.issuer})
+    assert error(party.post("/par", {"request": unnamed}, headers)) == "invalid_request"
+
+
+@pytest.mark.demand(38)
+@pytest.mark.parametrize(
+    ("audience", "is_right"),
+    [
+        ("{issuer}", True),
+        ("{issuer}/token", False),
+        ("{issuer}/par", False),
+        (["{issuer}"], False),
+        (["{issuer}", "https://other.example"], False),
+        ("https://other.example", False),
+    ],
+    ids=str,
+)
+def test_fapi2_client_names_the_issuer_alone_when_it_pushes(
+    provider: Provider, audience: str | list[str], is_right: bool
+) -> None:
+    # FAPI 2.0 5.3.2.1: par-test-*-audience-fails.
+    party = provider.client(profile="fapi2", token_endpoint_auth_method="private_key_jwt")
+    several = isinstance(audience, list)
+    named = [each.format(issuer=provider.issuer) for each in ([audience] if isinstance(audience, str) else audience)]
+    shown = in_body(party.assertion(aud=named if several else named[0]))
+    response = provider.post("/par", form_encoded({**party.request(), **shown}))
+    assert response.status_code == (201 if is_right else 401)
+    assert is_right or error(response, 401) == "invalid_client"
 
 
 @pytest.mark.parametrize("client_id", ["somebody else", "\u00e9", "x" * 300])
@@ -113,6 +158,7 @@ def test_wrong_or_missing_authentication_is_invalid_client_and_writes_nothing(
     assert (count(provider, PushedAuthorizationRequest), count(provider, AuditEvent)) == before
 
 
+@pytest.mark.demand(72)
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -198,6 +244,7 @@ def test_request_by_post_with_a_request_uri_is_the_same(provider: Provider, part
     assert "code" in Answer.read(browser.finish(response, provider.somebody())).values
 
 
+@pytest.mark.demand(29, 73)
 def test_request_uri_can_be_opened_again_until_its_authorization_is_completed_and_is_dead_after(
     provider: Provider, party: RelyingParty
 ) -> None:
@@ -245,6 +292,7 @@ def test_who_says_no_has_answered(provider: Provider) -> None:
     assert Answer.read(provider.browser().authorize(party, **query)).values["error"] == "invalid_request_uri"
 
 
+@pytest.mark.demand(71, 73)
 def test_request_uri_expires_exactly_and_what_it_began_goes_on(provider: Provider, party: RelyingParty) -> None:
     # 71, 73: par-attempt-to-use-expired-request_uri.
     query, browser = by(party, pushed(party)), provider.browser()
@@ -257,6 +305,7 @@ def test_request_uri_expires_exactly_and_what_it_began_goes_on(provider: Provide
     assert "code" in Answer.read(browser.finish(begun, provider.somebody())).values
 
 
+@pytest.mark.demand(72)
 def test_request_uri_of_another_client_is_shown_and_stays_good_for_its_owner(
     provider: Provider, party: RelyingParty
 ) -> None:
@@ -266,6 +315,7 @@ def test_request_uri_of_another_client_is_shown_and_stays_good_for_its_owner(
     assert "code" in provider.browser().sign_in(party, provider.somebody(), **by(party, uri)).values
 
 
+@pytest.mark.demand(73)
 @pytest.mark.parametrize(
     "uri", [URN, f"{URN}x", f"{URN}{'A' * 43}", f"{URN}\x00", f"{URN}\u00e9", f"{URN}{'x' * 5000}", f"{URN}#"]
 )
@@ -304,6 +354,7 @@ def test_redirect_uri_that_is_no_longer_registered_is_not_led_to(provider: Provi
         assert refused.status_code == 400 and not was_sent(refused)
 
 
+@pytest.mark.demand(7)
 @pytest.mark.parametrize("mode", ["query", "fragment", "form_post"])
 @pytest.mark.parametrize("state", ["aZ09-._~" * 125, "".join(map(chr, range(0x20, 0x7F))), None, "na\u00efef \u2603"])
 def test_state_of_a_pushed_request_comes_back_unchanged(
@@ -319,6 +370,7 @@ def test_state_of_a_pushed_request_comes_back_unchanged(
         assert (answer.values.get("state"), answer.values["iss"]) == (state, provider.issuer)
 
 
+@pytest.mark.demand(3)
 def test_registered_query_is_kept(provider: Provider) -> None:
     # 3: fapi2 happy-flow, second client.
     uri = "https://app.example/cb?dummy1=lorem&dummy2=ipsum"
@@ -358,6 +410,7 @@ def test_client_that_pushes_its_requests_is_held_to_it(provider: Provider, brows
     assert "code" in browser.sign_in(party, provider.somebody(), **by(party, pushed(party))).values
 
 
+@pytest.mark.demand(31)
 def test_fapi2_client_always_pushes(strict: RelyingParty, browser: Browser) -> None:
     # 31: ensure-unsigned-authorization-request-without-using-par-fails.
     assert Answer.read(browser.authorize(strict)).values["error"] == "invalid_request"
@@ -368,6 +421,7 @@ def test_fapi2_client_always_pushes(strict: RelyingParty, browser: Browser) -> N
     assert shown.status_code == 400 and not was_sent(shown)
 
 
+@pytest.mark.demand(30, 41)
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -386,8 +440,10 @@ def test_fapi2_client_has_code_and_pkce_and_its_redirect_uri_in_what_it_pushes(
     assert error(push(strict, **changes)) == expected
 
 
-def test_fapi2_journey(provider: Provider, strict: RelyingParty) -> None:
-    nonce = "n" * 64
+@pytest.mark.demand(11)
+@pytest.mark.parametrize("length", [43, 64, 384])
+def test_fapi2_journey(provider: Provider, strict: RelyingParty, length: int) -> None:
+    nonce = ("aZ09-._~" * 48)[:length]
     answer = provider.browser().sign_in(strict, provider.somebody(), **by(strict, pushed(strict, nonce=nonce)))
     proof = ProofKey().proof("POST", f"{provider.issuer}/token", provider.clock.now())
     headers = {"Authorization": basic(strict.client_id, strict.secret), "DPoP": proof}

@@ -8,7 +8,9 @@ from idp.kernel.secrets import hash_secret
 from idp.oidc.clients import Client
 from idp.oidc.models import RefreshFamily
 from idp.sessions.models import Session
+from tests.client_assertions import in_body
 from tests.oidc.journeys import Browser, Parameter, Provider, RelyingParty, body, error, form_encoded
+from tests.proofs import ProofKey
 
 SAME = ("iss", "sub", "aud", "auth_time", "sid", "acr", "amr")
 
@@ -19,6 +21,7 @@ def refreshing(request: pytest.FixtureRequest, provider: Provider) -> RelyingPar
     return provider.client() if request.param == "confidential" else provider.public_client()
 
 
+@pytest.mark.demand(43, 45)
 def test_refreshed_id_token_is_about_the_same_sign_in(provider: Provider, refreshing: RelyingParty) -> None:
     # #45
     first = refreshing.signed_in(provider.somebody(totp=True), acr_values=f"{provider.issuer}/acr/2")
@@ -37,9 +40,42 @@ def test_refreshed_id_token_is_about_the_same_sign_in(provider: Provider, refres
     assert provider.userinfo(second["access_token"]).status_code == 200
 
 
+@pytest.mark.demand(47)
 def test_confidential_client_keeps_its_refresh_token(party: RelyingParty) -> None:
     token = party.signed_in()["refresh_token"]
     assert [body(party.refresh(token))["refresh_token"] for _ in range(3)] == [token] * 3
+
+
+@pytest.mark.demand(45)
+def test_sign_in_that_was_repeated_meanwhile_does_not_change_what_a_refresh_says(
+    provider: Provider, refreshing: RelyingParty, browser: Browser
+) -> None:
+    who = provider.somebody(totp=True)
+    first = body(refreshing.redeem(browser.sign_in(refreshing, who).values["code"]))
+    provider.clock.move(timedelta(seconds=90))
+    again = body(refreshing.redeem(browser.sign_in(refreshing, who, prompt="login").values["code"]))
+    before, later = provider.claims(first["id_token"]), provider.claims(again["id_token"])
+    assert later["auth_time"] > before["auth_time"] and later["sid"] == before["sid"]
+    after = provider.claims(body(refreshing.refresh(first["refresh_token"]))["id_token"])
+    assert {name: after[name] for name in SAME} == {name: before[name] for name in SAME}
+    assert after["iat"] > later["auth_time"]
+
+
+@pytest.mark.demand(47)
+@pytest.mark.parametrize("profile", ["oidc", "fapi2"])
+def test_refresh_token_of_a_confidential_client_is_good_long_after_it_was_used(
+    provider: Provider, profile: str
+) -> None:
+    party = provider.client(token_endpoint_auth_method="private_key_jwt", session_activity="token_refresh")
+    token, key = party.signed_in()["refresh_token"], ProofKey()
+    with provider.writing() as unit:
+        unit.get_one(Client, party.client_id).profile = profile
+    for seconds in (0, 29, 31, 600):
+        provider.clock.move(timedelta(seconds=seconds))
+        proof = key.proof("POST", f"{provider.issuer}/token", provider.clock.now())
+        shown = {"grant_type": "refresh_token", "refresh_token": token, **in_body(party.assertion(aud=provider.issuer))}
+        answer = body(provider.post("/token", form_encoded(shown), {"DPoP": proof}))
+        assert (answer["refresh_token"], answer["token_type"]) == (token, "DPoP")
 
 
 def test_public_client_gets_a_new_refresh_token_each_time(provider: Provider) -> None:
@@ -50,6 +86,7 @@ def test_public_client_gets_a_new_refresh_token_each_time(provider: Provider) ->
     assert len(set(tokens)) == 5
 
 
+@pytest.mark.demand(47)
 def test_lost_answer_can_be_asked_again_for_thirty_seconds_and_gives_the_same_successor(provider: Provider) -> None:
     party = provider.public_client()
     first = party.signed_in()["refresh_token"]
@@ -77,6 +114,7 @@ def test_superseded_refresh_token_ends_its_family_and_leaves_the_session(
     assert "code" in browser.silent(party).values
 
 
+@pytest.mark.demand(46)
 def test_narrower_scope_is_granted_and_the_family_keeps_its_own(provider: Provider, party: RelyingParty) -> None:
     token = party.signed_in(scope="openid profile email")["refresh_token"]
     narrow = body(party.refresh(token, scope="openid email"))

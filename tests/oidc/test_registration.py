@@ -1,5 +1,7 @@
-"""Clients register themselves (RFC 7591, OpenID Connect Registration 1.0; protocol.md 2, 64, 66; A55, A58)."""
+"""Clients register themselves (RFC 7591, OpenID Connect Registration 1.0; demands E2, 64 and 66; A55, A58)."""
 
+import json
+from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,9 +17,10 @@ from idp.kernel.clock import FixedClock
 from idp.kernel.errors import ProtocolError, Refused
 from idp.oidc.clients import Client
 from tests import canary
+from tests.client_assertions import in_body, jwks_of, key_of
 from tests.conftest import ISSUER, START
 from tests.factories import Factories
-from tests.oidc.journeys import Provider, RelyingParty, body
+from tests.oidc.journeys import Provider, RelyingParty, body, form_encoded
 from tests.oidc.registering import CALLBACK, METADATA, Registrations, some_client
 
 DISCOVERY = "/.well-known/openid-configuration"
@@ -59,8 +62,8 @@ def initial_token(registrations: Registrations) -> Callable[..., str]:
 # What is answered
 
 
+@pytest.mark.demand("E2", 64)
 def test_registration_of_the_certification_suite_is_answered_as_it_wants(registrations: Registrations) -> None:
-    # protocol.md 2 and 64.
     answer = registrations.post()
     assert answer.status_code == 201 and answer.content_type == "application/json"
     assert (answer.headers["Cache-Control"], answer.headers["Pragma"]) == ("no-store", "no-cache")
@@ -74,8 +77,9 @@ def test_registration_of_the_certification_suite_is_answered_as_it_wants(registr
     assert len(told["registration_access_token"]) == 43
 
 
+@pytest.mark.demand(53, 64)
 def test_defaults_are_echoed(registrations: Registrations) -> None:
-    # protocol.md 64; RFC 7591 2, OpenID Connect Registration 2.
+    # RFC 7591 2, OpenID Connect Registration 2.
     told = body(registrations.post({"redirect_uris": [CALLBACK]}), 201)
     assert {name: told[name] for name in told if not name.startswith(("client_", "registration_"))} == {
         "redirect_uris": [CALLBACK],
@@ -119,14 +123,14 @@ EVERYTHING: dict[str, Any] = {
     "frontchannel_logout_session_required": True,
     "software_id": "4NRB1-0XZABZI9E6-5SM3R",
     "software_version": "2.1",
-    "session_activity": "token_refresh",
+    "session_activity": "none",
     "client_name#nl": "Een derde",
     "policy_uri#nl": "https://rp.example/beleid",
 }
 
 
+@pytest.mark.demand(64, 65)
 def test_all_registered_metadata_is_echoed_and_can_be_read(registrations: Registrations) -> None:
-    # protocol.md 64, 65.
     told = body(registrations.post(EVERYTHING), 201)
     assert EVERYTHING.items() <= told.items()
     answer = registrations.send("GET", f"/register/{told['client_id']}", token=told["registration_access_token"])
@@ -164,6 +168,7 @@ def test_secret_and_token_are_kept_as_hashes_only(registrations: Registrations) 
     assert row.registration_access_token_hash is not None and len(row.registration_access_token_hash) == 32
 
 
+@pytest.mark.demand(64)
 def test_client_without_a_secret_is_given_none(registrations: Registrations) -> None:
     told = registrations.registered(**NATIVE)
     assert not {"client_secret", "client_secret_expires_at"} & set(told)
@@ -171,7 +176,7 @@ def test_client_without_a_secret_is_given_none(registrations: Registrations) -> 
 
 
 def test_web_client_without_a_secret_runs_in_the_page(registrations: Registrations) -> None:
-    told = registrations.registered(token_endpoint_auth_method="none", session_activity="reported")
+    told = registrations.registered(token_endpoint_auth_method="none")
     assert told["application_type"] == "web" and "client_secret" not in told
     assert registrations.row(told["client_id"]).application_type == "browser"
 
@@ -189,6 +194,50 @@ def test_registered_client_signs_somebody_in_with_consent(registrations: Registr
     answer = browser.sign_in(party, who)
     assert any(page.request.path.endswith("/consent") for page in browser.seen)
     assert provider.claims(body(party.redeem(answer.values["code"]))["id_token"])["sub"] == who.sub
+
+
+@pytest.mark.demand("E2", 51)
+@pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "private_key_jwt"])
+def test_client_of_the_certification_suite_registers_with_a_bare_key_works_and_leaves(
+    registrations: Registrations, clock: FixedClock, method: str
+) -> None:
+    # One RSA key that names neither itself nor its algorithm.
+    provider = Provider(registrations.app, clock, Factories(registrations.app))
+    (jwk,) = jwks_of(key_of("RS256"))["keys"]
+    jwks = {"keys": [{name: jwk[name] for name in ("kty", "n", "e")}]}
+    told = registrations.registered(jwks=jwks, token_endpoint_auth_method=method)
+    assert told["jwks"] == jwks and ("client_secret" in told) == (method != "private_key_jwt")
+    assert ("client_secret_expires_at" in told) == ("client_secret" in told)
+    party, browser = RelyingParty(provider, some_client(told), method), provider.browser()
+    code = browser.sign_in(party, provider.somebody()).values["code"]
+    if method == "private_key_jwt":
+        shown = {**party.code_request(code), **in_body(party.assertion("RS256"))}
+        assert "kid" not in json.loads(urlsafe_b64decode(shown["client_assertion"].partition(".")[0] + "=="))
+        tokens = body(provider.post("/token", form_encoded(shown)))
+    else:
+        tokens = body(party.redeem(code))
+    assert provider.decoded(tokens["id_token"]).header["alg"] == "RS256"
+    assert body(provider.userinfo(tokens["access_token"]))["sub"]
+    path, token = f"/register/{told['client_id']}", told["registration_access_token"]
+    assert told["registration_client_uri"] == ISSUER + path
+    assert registrations.send("DELETE", path, token=token).status_code == 204
+    assert registrations.send("GET", path, token=token).status_code == 401
+
+
+@pytest.mark.demand(49)
+def test_registered_client_may_come_while_nobody_is_signed_in(registrations: Registrations, clock: FixedClock) -> None:
+    # As refresh-token-rp-key-rotation and the tests of refresh tokens ask for it.
+    provider = Provider(registrations.app, clock, Factories(registrations.app))
+    assert "refresh_token" in body(registrations.send("GET", DISCOVERY))["grant_types_supported"]
+    told = registrations.registered(grant_types=["authorization_code", "refresh_token"])
+    party, browser = RelyingParty(provider, some_client(told)), provider.browser()
+    who, scope = provider.somebody(), "openid offline_access"
+    answer = browser.sign_in(party, who, scope=scope, prompt="consent")
+    tokens = body(party.redeem(answer.values["code"]))
+    assert set(tokens["scope"].split()) == set(scope.split())
+    clock.move(timedelta(hours=2))
+    refreshed = body(party.refresh(tokens["refresh_token"]))
+    assert body(provider.userinfo(refreshed["access_token"]))["sub"] == who.sub
 
 
 def test_registration_leaves_an_event(registrations: Registrations) -> None:
@@ -232,6 +281,7 @@ def test_without_a_good_token_nobody_registers_and_the_answer_is_a_challenge(
     assert registrations.rows() == before
 
 
+@pytest.mark.demand(68)
 @pytest.mark.parametrize("mode", ["token"])
 def test_token_counts_its_registrations_and_only_those_that_succeed(
     registrations: Registrations, initial_token: Callable[..., str]
@@ -276,6 +326,7 @@ def test_initial_access_token_that_means_nothing_is_refused(
     assert refused.value.message_key == key
 
 
+@pytest.mark.demand(68)
 def test_a_hundred_registrations_a_minute_are_taken_from_one_source_and_no_more(
     registrations: Registrations, clock: FixedClock
 ) -> None:
@@ -291,7 +342,7 @@ def test_a_hundred_registrations_a_minute_are_taken_from_one_source_and_no_more(
 # What is refused
 
 REDIRECT_URIS: list[str] = [
-    # A55, protocol.md 66.
+    # A55, demand 66.
     "https://rp.example/callback#fragment",
     "https://rp.example/callback#",
     "http://rp.example/callback",
@@ -319,6 +370,7 @@ REDIRECT_URIS: list[str] = [
 ]
 
 
+@pytest.mark.demand(66)
 @pytest.mark.parametrize("uri", REDIRECT_URIS)
 def test_redirect_uri_of_a_web_client_that_must_not_be_is_refused(registrations: Registrations, uri: str) -> None:
     before = registrations.rows()
@@ -343,7 +395,7 @@ def test_redirect_uri_of_a_native_client_is_not_just_anything(registrations: Reg
 
 
 REFUSED: list[dict[str, Any]] = [
-    {"initiate_login_uri": "http://rp.example/login"},  # protocol.md 66
+    {"initiate_login_uri": "http://rp.example/login"},  # demand 66
     {"initiate_login_uri": "http://localhost/login"},
     {"grant_types": ["implicit"], "response_types": ["id_token"]},
     {"grant_types": ["authorization_code", "password"]},
@@ -357,7 +409,6 @@ REFUSED: list[dict[str, Any]] = [
     {"application_type": "browser"},
     {"application_type": "spa"},
     {"token_endpoint_auth_method": "tls_client_auth"},
-    {"token_endpoint_auth_method": "none"},  # session_activity must be chosen
     {"token_endpoint_auth_signing_alg": "none"},
     {"id_token_signed_response_alg": "none"},
     {"id_token_signed_response_alg": "HS256"},
@@ -369,7 +420,8 @@ REFUSED: list[dict[str, Any]] = [
     {"scope": "openid admin"},
     {"scope": "email"},
     {"session_activity": "always"},
-    {"session_activity": "token_refresh"},
+    {"session_activity": "reported"},
+    {"session_activity": "token_refresh", "grant_types": ["authorization_code", "refresh_token"]},
     {"jwks": {"keys": [JWK]}, "jwks_uri": "https://rp.example/jwks"},
     {"jwks": {"keys": [{**JWK, "d": "x"}]}},
     {"jwks": {"keys": "x"}},
@@ -405,6 +457,7 @@ REFUSED: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.demand(66)
 @pytest.mark.parametrize("changes", REFUSED, ids=str)
 def test_metadata_that_must_not_be_is_refused_and_nothing_is_written(
     registrations: Registrations, changes: dict[str, Any]
@@ -510,7 +563,7 @@ def test_loopback_may_be_allowed_for_development() -> None:
     ],
 )
 def test_pairwise_subjects_have_one_sector(changes: dict[str, Any], sector: str | None) -> None:
-    # protocol.md 67; OIDC Core 8.1.
+    # OIDC Core 8.1.
     new = Client(client_id="a", **NEW)
     wished = {**METADATA, "subject_type": "pairwise", "scope": "openid", **changes}
     if sector is None:

@@ -1,4 +1,4 @@
-"""What registration fetches: the document of a sector, a logo; and where it never goes (protocol.md 27, 67; A64)."""
+"""What registration fetches: the document of a sector, a logo; and where it never goes (demands 27 and 67; A64)."""
 
 import io
 import json
@@ -60,11 +60,12 @@ def says(document: Any) -> Any:
 # Sectors
 
 
+@pytest.mark.demand(67)
 @pytest.mark.parametrize("document", [[CALLBACK], ["https://b.example/", CALLBACK]], ids=str)
 def test_sector_document_with_all_redirect_uris_is_believed(
     registrations: Registrations, receiver: Receiver, document: Any
 ) -> None:
-    # protocol.md 67; OpenID Connect Registration 5.
+    # OpenID Connect Registration 5.
     receiver.behaviour = says(document)
     assert registrations.registered(sector_identifier_uri=receiver.url)["sector_identifier_uri"] == receiver.url
     assert [call.method for call in receiver.calls] == ["GET"]
@@ -86,6 +87,7 @@ BAD_DOCUMENTS: list[Any] = [
 ]
 
 
+@pytest.mark.demand(66, 67)
 @pytest.mark.parametrize(
     "behaviour",
     [
@@ -99,7 +101,6 @@ BAD_DOCUMENTS: list[Any] = [
 def test_sector_document_without_all_redirect_uris_refuses_and_writes_no_client(
     registrations: Registrations, receiver: Receiver, behaviour: Any
 ) -> None:
-    # protocol.md 66, 67.
     receiver.behaviour = behaviour
     before = registrations.rows()
     wish = {**METADATA, "sector_identifier_uri": receiver.url}
@@ -152,10 +153,11 @@ def logo_in(page: Page) -> str | None:
     return found[0] if found else None
 
 
+@pytest.mark.demand(27)
 def test_logo_is_fetched_once_drawn_anew_and_shown_on_the_login_page_from_our_own_address(
     registrations: Registrations, provider: Provider, receiver: Receiver
 ) -> None:
-    # protocol.md 27; A64.
+    # A64.
     original = picture()
     receiver.behaviour = says(original + b"<script>alert(1)</script>")
     told = registrations.registered(logo_uri=receiver.url)
@@ -219,10 +221,11 @@ def test_logo_is_not_fetched_unless_configuration_says_so(
 # Links
 
 
+@pytest.mark.demand(27)
 def test_policy_and_terms_are_linked_on_the_login_page_in_the_language_of_the_person(
     registrations: Registrations, provider: Provider
 ) -> None:
-    # protocol.md 27; OpenID Connect Registration 2.1.
+    # OpenID Connect Registration 2.1.
     told = registrations.registered(
         **{
             "client_name#nl": "De derde",

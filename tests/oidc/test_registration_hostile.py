@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_from_bytes
 from uuid import uuid4
 
 import pytest
@@ -16,6 +17,7 @@ from idp import create_app
 from idp.admin.client_metadata import MEMBERS
 from idp.kernel.clock import FixedClock
 from tests.conftest import START, dispose, is_long, make_settings
+from tests.oidc.hostile import RATE, VALUE, Ledger, in_header
 from tests.oidc.registering import CALLBACK, METADATA, Registrations
 from tests.services.postgresql import Postgresql
 
@@ -89,46 +91,134 @@ def registrations(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     dispose(application)
 
 
-def judged(answer: TestResponse, before: dict[str, int], registrations: Registrations) -> None:
+@pytest.fixture(scope="module")
+def ledger(registrations: Registrations) -> Ledger:
+    return Ledger(registrations.app)
+
+
+def judged(answer: TestResponse, ledger: Ledger, is_initial_token_used: bool = False) -> None:
+    """Everything that was written for this answer since the last look at the rows."""
     assert answer.status_code in (200, 201, 400, 401), answer.text
     assert answer.content_type == "application/json" and answer.headers["Cache-Control"] == "no-store"
-    after = registrations.rows()
-    if answer.status_code >= 400:
-        assert after == before, answer.text
-        return
-    # One client, and its event.
-    grown = {name: after[name] - before[name] for name in after if after[name] != before[name]}
-    assert grown == {"audit_events": 1} | ({"clients": 1} if answer.status_code == 201 else {})
     told: dict[str, Any] = answer.json or {}
+    if answer.status_code >= 400:
+        assert set(told) <= {"error", "error_description"}
+        assert (answer.status_code == 401) == ("WWW-Authenticate" in answer.headers)
+        ledger.is_unchanged_but_for(RATE)
+        return
+    # One client with its origins, its event, how often somebody registered, and that the token was used.
+    changed = {table: len(rows) for table, rows in ledger.changed().items()}
+    changed.pop("client_origins", None)
+    token = {"initial_access_tokens": 1} if is_initial_token_used else {}
+    # Who replaces metadata by the same changes nothing.
+    client = {} if answer.status_code == 200 and "clients" not in changed else {"clients": 1}
+    assert changed == {"audit_events": 1, "event_counts": 1} | client | token
     assert all(value is not None for value in told.values())
 
 
 @SETTINGS
-@given(changes=CHANGES)
-def test_any_metadata_is_registered_or_refused(registrations: Registrations, changes: dict[str, Any]) -> None:
-    before = registrations.rows()
-    judged(registrations.post(json.dumps({**METADATA, **changes})), before, registrations)
+@given(changes=CHANGES, with_token=st.booleans())
+def test_any_metadata_is_registered_or_refused(
+    registrations: Registrations, ledger: Ledger, initial_token: str, changes: dict[str, Any], with_token: bool
+) -> None:
+    ledger.changed()
+    token = initial_token if with_token else None
+    judged(registrations.post(json.dumps({**METADATA, **changes}), token), ledger, with_token)
+
+
+@pytest.fixture(scope="module")
+def initial_token(registrations: Registrations) -> str:
+    with registrations.app.app_context():
+        _, token = registrations.services.initial_access_tokens.add("een leverancier", uses=10000)
+    return token
 
 
 @SETTINGS
 @given(changes=CHANGES)
-def test_any_metadata_replaces_or_is_refused(registrations: Registrations, changes: dict[str, Any]) -> None:
+def test_any_metadata_replaces_or_is_refused(
+    registrations: Registrations, ledger: Ledger, changes: dict[str, Any]
+) -> None:
     told = registrations.registered()
     wish = json.dumps({**METADATA, "client_id": told["client_id"], **changes})
-    before = registrations.rows()
     path, token = f"/register/{told['client_id']}", told["registration_access_token"]
-    judged(registrations.send("PUT", path, wish, token), before, registrations)
-    # Whatever was written can be read.
+    ledger.changed()
+    judged(registrations.send("PUT", path, wish, token), ledger)
+    # Whatever was written can be read, which writes nothing.
     assert registrations.send("GET", path, token=token).status_code == 200
+    ledger.is_unchanged_but_for()
 
 
 @SETTINGS
 @given(sent=st.binary(max_size=200), method=st.sampled_from(["POST", "PUT"]), token=st.text(max_size=20))
-def test_any_bytes_are_refused(registrations: Registrations, sent: bytes, method: str, token: str) -> None:
-    before = registrations.rows()
+def test_any_bytes_are_refused(
+    registrations: Registrations, ledger: Ledger, sent: bytes, method: str, token: str
+) -> None:
     shown = token.encode("ascii", "ignore").decode().translate({10: None, 13: None})
     path = "/register" if method == "POST" else "/register/nobody"
     for credentials in (None, shown):
+        ledger.changed()
         answer = registrations.send(method, path, sent, credentials)
         assert answer.status_code in (400, 401)
-        judged(answer, before, registrations)
+        judged(answer, ledger)
+
+
+@SETTINGS
+@given(
+    authorization=VALUE | st.sampled_from([b"Bearer", b"bearer  ", b"Basic eDp5", b"DPoP x"]),
+    name=VALUE | st.just(None),
+    method=st.sampled_from(["GET", "PUT", "DELETE"]),
+    is_bearer=st.booleans(),
+)
+def test_registration_opens_to_no_other_token(
+    registrations: Registrations,
+    ledger: Ledger,
+    someone: dict[str, Any],
+    authorization: bytes,
+    name: bytes | None,
+    method: str,
+    is_bearer: bool,
+) -> None:
+    # Of a client that there is, and of whatever is no name of one.
+    last = someone["client_id"] if name is None else quote_from_bytes(name, safe="")
+    headers = {"Authorization": in_header((b"Bearer " if is_bearer else b"") + authorization)}
+    ledger.changed()
+    answer = registrations.send(method, f"/register/{last}", METADATA if method == "PUT" else None, **headers)
+    # An empty name, or one of dots, is another address.
+    assert answer.status_code in ((401,) if name is None else (401, 404, 405))
+    assert answer.content_type == "application/json" and answer.headers["Cache-Control"] == "no-store"
+    ledger.is_unchanged_but_for()
+
+
+@pytest.fixture(scope="module")
+def someone(registrations: Registrations) -> dict[str, Any]:
+    return registrations.registered()
+
+
+@SETTINGS
+@given(cut=st.integers(0, 43), more=st.text("abcXYZ019-_ .", max_size=3), method=st.sampled_from(["GET", "DELETE"]))
+def test_registration_opens_to_its_whole_token_alone(
+    registrations: Registrations, ledger: Ledger, someone: dict[str, Any], cut: int, more: str, method: str
+) -> None:
+    shown = someone["registration_access_token"][:cut] + more
+    if shown.strip() == someone["registration_access_token"]:
+        return
+    ledger.changed()
+    answer = registrations.send(method, f"/register/{someone['client_id']}", token=shown)
+    assert answer.status_code == 401
+    judged(answer, ledger)
+
+
+def test_registration_that_is_read_and_deleted_leaves_what_it_should(
+    registrations: Registrations, ledger: Ledger
+) -> None:
+    # The control of the tests above.
+    told = registrations.registered()
+    path, token = f"/register/{told['client_id']}", told["registration_access_token"]
+    ledger.changed()
+    assert registrations.send("GET", path, token=token).json == {
+        name: value for name, value in told.items() if name != "client_secret"
+    }
+    ledger.is_unchanged_but_for()
+    gone = registrations.send("DELETE", path, token=token)
+    assert gone.status_code == 204 and gone.headers["Cache-Control"] == "no-store"
+    assert set(ledger.changed()) == {"clients", "audit_events"}

@@ -1,4 +1,4 @@
-"""Clients read, replace and end what they registered (RFC 7592; protocol.md 2, 65)."""
+"""Clients read, replace and end what they registered (RFC 7592; demand 65)."""
 
 from typing import Any
 
@@ -94,8 +94,9 @@ def test_without_a_token_there_is_a_challenge(registrations: Registrations, told
 # Reading
 
 
+@pytest.mark.demand(65)
 def test_client_reads_itself(registrations: Registrations, told: dict[str, Any]) -> None:
-    # protocol.md 65. What is told of the secret is that it does not expire: nobody here knows it.
+    # What is told of the secret is that it does not expire: nobody here knows it.
     answer = registrations.send("GET", path(told), token=told["registration_access_token"])
     assert body(answer) == {name: value for name, value in told.items() if name != "client_secret"}
     assert answer.headers["Cache-Control"] == "no-store"
@@ -133,7 +134,7 @@ def test_secret_stays_and_another_method_that_needs_one_gets_one(
         registrations.send("PUT", path(told), sent(told, token_endpoint_auth_method="client_secret_post"), token)
     )
     assert "client_secret" not in post and registrations.row(told["client_id"]).has_secret(told["client_secret"])
-    wish = sent(told, client_secret=None, token_endpoint_auth_method="none", session_activity="reported")
+    wish = sent(told, client_secret=None, token_endpoint_auth_method="none")
     none = body(registrations.send("PUT", path(told), wish, token))
     assert not {"client_secret", "client_secret_expires_at"} & set(none)
     assert registrations.row(told["client_id"]).client_secret_hash is None
@@ -239,10 +240,11 @@ def deleted(registrations: Registrations, told: dict[str, Any]) -> None:
     assert (answer.status_code, answer.data, answer.headers["Cache-Control"]) == (204, b"", "no-store")
 
 
+@pytest.mark.demand(65)
 def test_with_a_client_ends_everything_that_hangs_on_it(
     registrations: Registrations, provider: Provider, told: dict[str, Any], in_use: tuple[Any, ...]
 ) -> None:
-    # protocol.md 65; RFC 7592 2.3.
+    # RFC 7592 2.3.
     browser, who, party, tokens = in_use
     unused = browser.silent(party).values["code"]
     waiting = provider.browser()

@@ -31,6 +31,7 @@ def introspect(party: RelyingParty, token: str, accept: str | None = None) -> Te
 # Userinfo
 
 
+@pytest.mark.demand(58)
 @pytest.mark.parametrize("alg", ALGORITHMS)
 def test_userinfo_of_a_client_that_wants_it_signed_is_a_jwt_with_issuer_and_audience(
     provider: Provider, alg: str
@@ -54,6 +55,7 @@ def test_userinfo_of_every_other_client_is_json(provider: Provider, party: Relyi
     assert not {"iss", "aud", "nonce"} & set(claims)
 
 
+@pytest.mark.demand(60)
 def test_userinfo_has_a_date_signed_or_not(provider: Provider) -> None:
     # #60
     for party in (provider.client(), provider.client(userinfo_signed_response_alg="ES256")):

@@ -4,6 +4,7 @@ import json
 from base64 import b64encode
 from collections.abc import Callable
 from datetime import timedelta
+from math import log2
 
 import pytest
 from sqlalchemy import delete
@@ -44,6 +45,7 @@ def _with_secret(provider: Provider, client_id: str, secret: str, method: str = 
 # The response
 
 
+@pytest.mark.demand("E5", 43, 44)
 def test_token_response_has_the_members_of_the_specification(party: RelyingParty, code: str) -> None:
     response = party.redeem(code)
     answer = body(response)
@@ -60,12 +62,32 @@ def test_client_without_the_refresh_grant_gets_no_refresh_token(provider: Provid
     assert "refresh_token" not in party.signed_in()
 
 
+@pytest.mark.demand(35)
 def test_tokens_and_codes_have_256_random_bits(provider: Provider, party: RelyingParty, browser: Browser) -> None:
     who = provider.somebody()
     codes = {browser.sign_in(party, who).values["code"]} | {browser.silent(party).values["code"] for _ in range(20)}
     tokens = {body(party.redeem(each))["access_token"] for each in codes}
     assert len(codes) == len(tokens) == 21
     assert all(len(each) >= 43 and each.isascii() and each.isprintable() for each in codes | tokens)
+
+
+def _bits(text: str) -> float:
+    """Shannon's entropy of the text, as the certification suite estimates it."""
+    shares = [text.count(character) / len(text) for character in set(text)]
+    return -len(text) * sum(share * log2(share) for share in shares)
+
+
+@pytest.mark.demand(35)
+def test_what_must_not_be_guessed_looks_as_random_as_it_is(provider: Provider, browser: Browser) -> None:
+    confidential, public = provider.client(), provider.public_client()
+    browser.sign_in(confidential, provider.somebody())
+    made = [body(confidential.post("/par", confidential.request()), 201)["request_uri"].rpartition(":")[2]]
+    for party in (confidential, public):
+        code = browser.silent(party).values["code"]
+        tokens = body(party.redeem(code))
+        made += [code, tokens["access_token"], tokens["refresh_token"]]
+    assert all(len(each) >= 16 and _bits(each) >= 96 for each in made)
+    assert all("\x20" <= character <= "\x7e" for each in made for character in each)
 
 
 def test_access_token_ends_with_its_session_at_the_latest(
@@ -137,6 +159,7 @@ def test_repeated_parameter_is_invalid_request(party: RelyingParty, code: str, n
     assert body(party.redeem(code))
 
 
+@pytest.mark.demand(41)
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -202,6 +225,7 @@ def test_public_client_names_itself(provider: Provider) -> None:
     assert provider.public_client().signed_in()["id_token"]
 
 
+@pytest.mark.demand(36)
 @pytest.mark.parametrize(
     "secret", ["colon:plus+percent%25 and space", "\u00fcml\u00e4ut \u2603 \U0001f511", "%2B+%", "a=b&c=d;e/f?g#h\"'"]
 )
@@ -241,6 +265,7 @@ WRONG_HEADERS: dict[str, Callable[[RelyingParty], str]] = {
 }
 
 
+@pytest.mark.demand(40)
 @pytest.mark.parametrize("kind", WRONG_HEADERS)
 def test_wrong_credentials_are_invalid_client_with_a_challenge(party: RelyingParty, code: str, kind: str) -> None:
     refused = party.token(party.code_request(code), {"Authorization": WRONG_HEADERS[kind](party)})
@@ -254,6 +279,7 @@ def test_no_credentials_at_all_are_invalid_client(party: RelyingParty, code: str
     assert error(party.token({**party.code_request(code), "client_id": party.client_id}, {}), 401) == "invalid_client"
 
 
+@pytest.mark.demand(37)
 def test_method_that_the_client_is_not_registered_for_is_invalid_client(provider: Provider, browser: Browser) -> None:
     by_basic, by_post = provider.client(), provider.client(token_endpoint_auth_method="client_secret_post")
     public = provider.public_client()
@@ -271,6 +297,7 @@ def test_method_that_the_client_is_not_registered_for_is_invalid_client(provider
         assert body(party.redeem(code))
 
 
+@pytest.mark.demand(37)
 def test_two_methods_in_one_request_are_invalid_request(party: RelyingParty, code: str) -> None:
     header = {"Authorization": basic(party.client_id, party.secret)}
     for second in ({"client_secret": party.secret}, {"client_assertion": "e30.e30.e30"}):
@@ -283,6 +310,7 @@ def test_secret_that_is_sent_twice_is_invalid_request(provider: Provider, browse
     assert error(party.redeem(code, client_secret=[party.secret, party.secret])) == "invalid_request"
 
 
+@pytest.mark.demand(42)
 def test_client_id_in_the_body_must_be_that_of_the_credentials(
     provider: Provider, party: RelyingParty, code: str
 ) -> None:
@@ -290,6 +318,7 @@ def test_client_id_in_the_body_must_be_that_of_the_credentials(
     assert body(party.redeem(code, client_id=party.client_id))
 
 
+@pytest.mark.demand(40)
 def test_status_401_is_for_invalid_client_only(provider: Provider, party: RelyingParty, code: str) -> None:
     refused = [
         party.redeem(code, grant_type="password"),
@@ -311,6 +340,7 @@ def test_client_authentication_is_checked_before_the_code(provider: Provider, co
 # Codes
 
 
+@pytest.mark.demand(34)
 def test_code_is_good_for_less_than_60_seconds(provider: Provider, party: RelyingParty, browser: Browser) -> None:
     browser.sign_in(party, provider.somebody())
     in_time, late = (browser.silent(party).values["code"] for _ in range(2))
@@ -320,6 +350,7 @@ def test_code_is_good_for_less_than_60_seconds(provider: Provider, party: Relyin
     assert error(party.redeem(late)) == "invalid_grant"
 
 
+@pytest.mark.demand(32)
 def test_code_presented_twice_revokes_what_its_first_use_produced(
     provider: Provider, party: RelyingParty, code: str
 ) -> None:
@@ -328,6 +359,18 @@ def test_code_presented_twice_revokes_what_its_first_use_produced(
     assert error(party.redeem(code)) == "invalid_grant"
     assert provider.userinfo(first["access_token"]).status_code == 401
     assert error(party.refresh(first["refresh_token"])) == "invalid_grant"
+
+
+@pytest.mark.demand(32)
+def test_code_presented_twice_revokes_a_jwt_too(provider: Provider) -> None:
+    party = provider.client(access_token_format="jwt")
+    code = party.code()
+    token = body(party.redeem(code))["access_token"]
+    provider.clock.move(timedelta(seconds=30))
+    assert body(provider.userinfo(token))["sub"]
+    assert error(party.redeem(code)) == "invalid_grant"
+    assert provider.userinfo(token).status_code == 401
+    assert body(party.post("/introspect", {"token": token})) == {"active": False}
 
 
 def test_code_presented_twice_leaves_the_session_and_other_grants_alone(
@@ -341,6 +384,7 @@ def test_code_presented_twice_leaves_the_session_and_other_grants_alone(
     assert "code" in browser.silent(party).values
 
 
+@pytest.mark.demand(33)
 def test_code_presented_again_after_it_expired_is_still_invalid_grant(
     provider: Provider, party: RelyingParty, code: str
 ) -> None:
@@ -350,13 +394,17 @@ def test_code_presented_again_after_it_expired_is_still_invalid_grant(
     assert provider.userinfo(first["access_token"]).status_code == 401
 
 
+@pytest.mark.demand(33)
 def test_code_whose_row_was_purged_is_still_invalid_grant(provider: Provider, party: RelyingParty, code: str) -> None:
     body(party.redeem(code))
+    unused = party.code()
     with provider.writing() as unit:
-        unit.execute(delete(AuthorizationCode).where(AuthorizationCode.code_hash == hash_secret(code)))
-    assert error(party.redeem(code)) == "invalid_grant"
+        hashes = [hash_secret(each) for each in (code, unused)]
+        unit.execute(delete(AuthorizationCode).where(AuthorizationCode.code_hash.in_(hashes)))
+    assert error(party.redeem(code)) == error(party.redeem(unused)) == "invalid_grant"
 
 
+@pytest.mark.demand(42)
 def test_code_of_another_client_is_invalid_grant_and_stays_good_for_its_owner(
     provider: Provider, party: RelyingParty, code: str
 ) -> None:

@@ -34,29 +34,34 @@ def _challenge(response: TestResponse, status: int) -> str:
 # How the token is shown
 
 
+@pytest.mark.demand("E7", 57)
 def test_get_with_header(provider: Provider, token: str) -> None:
     response = provider.get("/userinfo", {"Authorization": f"Bearer {token}"})
     assert body(response)["sub"]
     assert response.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.demand(57)
 def test_post_with_header(provider: Provider, token: str) -> None:
     header = {"Authorization": f"Bearer {token}"}
     assert body(provider.post("/userinfo", "", header))["sub"]
     assert body(provider.post("/userinfo", "", header, content_type=None))["sub"]
 
 
+@pytest.mark.demand(57)
 def test_post_with_body(provider: Provider, token: str) -> None:
     content = form_encoded({"access_token": token})
     assert body(provider.post("/userinfo", content))["sub"]
     assert body(provider.post("/userinfo", content, content_type=FORM + "; charset=utf-8"))["sub"]
 
 
+@pytest.mark.demand(58)
 @pytest.mark.parametrize("scheme", ["bearer", "BEARER", "BeArEr", "Bearer  "])
 def test_scheme_is_case_insensitive(provider: Provider, token: str, scheme: str) -> None:
     assert body(provider.get("/userinfo", {"Authorization": f"{scheme} {token}"}))["sub"]
 
 
+@pytest.mark.demand(61)
 def test_query_is_refused_also_with_a_right_token(provider: Provider, token: str) -> None:
     query = form_encoded({"access_token": token})
     assert _challenge(provider.get("/userinfo", query=query), 400) == "invalid_request"
@@ -216,6 +221,7 @@ BY_SCOPE = {
 }
 
 
+@pytest.mark.demand(55)
 @pytest.mark.parametrize("scope", BY_SCOPE)
 def test_every_standard_claim_arrives_by_its_scope(provider: Provider, scope: str) -> None:
     # #55: OIDC Core 5.1 and 5.4, written down a second time.
@@ -229,6 +235,7 @@ def test_every_standard_claim_arrives_by_its_scope(provider: Provider, scope: st
     }
 
 
+@pytest.mark.demand(56)
 def test_verification_of_a_number_that_is_unknown_is_left_out(provider: Provider) -> None:
     # #56
     party = provider.client(scope="openid phone address")
@@ -251,6 +258,7 @@ def test_claims_have_the_types_of_the_specification(provider: Provider, party: R
     assert claims["organisation_code"] == who.org_code
 
 
+@pytest.mark.demand(56)
 def test_unknown_and_empty_claims_are_left_out(provider: Provider, party: RelyingParty) -> None:
     who = provider.somebody(email=None, given_name=None, family_name="")
     claims = body(provider.userinfo(party.signed_in(who)["access_token"]))
@@ -258,6 +266,7 @@ def test_unknown_and_empty_claims_are_left_out(provider: Provider, party: Relyin
     assert not any(value in (None, "", "null") for value in claims.values())
 
 
+@pytest.mark.demand(59)
 def test_subject_is_that_of_the_id_token(provider: Provider, party: RelyingParty) -> None:
     tokens = party.signed_in()
     assert body(provider.userinfo(tokens["access_token"]))["sub"] == provider.claims(tokens["id_token"])["sub"]

@@ -24,12 +24,14 @@ class Authority:
     name: x509.Name
     key: ec.EllipticCurvePrivateKey
 
-    def server_context(self, host: str, folder: Path) -> ssl.SSLContext:
-        """For a server whose certificate says that it is `host`: a name or an address."""
+    def server_context(self, host: str, folder: Path, *others: str) -> ssl.SSLContext:
+        """For a server whose certificate says that it is `host`, a name or an address, and the others too."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             _builder(_name(host), self.name, key)
-            .add_extension(x509.SubjectAlternativeName([_general_name(host)]), critical=False)
+            .add_extension(
+                x509.SubjectAlternativeName([_general_name(each) for each in (host, *others)]), critical=False
+            )
             .sign(self.key, hashes.SHA256())
         )
         path = folder / f"{host}.pem"

@@ -7,13 +7,16 @@ import os
 import signal
 import smtplib
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import psycopg
 import pytest
@@ -23,6 +26,7 @@ from tests.services import chromium, node, ports, postgresql
 from tests.services.postgresql import Postgresql, PostgresqlServer, Run, session_postgresql
 from tests.services.processes import ChildProcess, ProcessFailed, answers
 from tests.services.smtp import SmtpServer
+from tests.services.tls_proxy import TlsProxy
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -269,3 +273,61 @@ def wait_until(condition: Callable[[], bool], timeout: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < end, "the condition was not reached in time"
         time.sleep(0.02)
+
+
+# --- TLS before a server ---
+
+
+class Told(BaseHTTPRequestHandler):
+    """Answers with what it was told."""
+
+    def do_POST(self) -> None:  # noqa: N802 - the name that the base class calls
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        told = [
+            self.headers["Host"],
+            self.headers["X-Forwarded-Proto"],
+            self.headers["X-Forwarded-For"],
+            content.decode(),
+        ]
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(told).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        return
+
+
+@pytest.fixture
+def proxy(tmp_path: Path) -> Iterator[TlsProxy]:
+    """Before a server that is called one.test."""
+    with ThreadingHTTPServer((ports.LOOPBACK, 0), Told) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        with TlsProxy({"one.test": server.server_port}, tmp_path) as found:
+            yield found
+        server.shutdown()
+
+
+def asked_by_tls(proxy: TlsProxy, name: str, host: str, content: bytes) -> tuple[int, bytes]:
+    """Status and body of what is answered to a request to the server of this name, for that host."""
+    context = ssl.create_default_context(cafile=str(proxy.authority.file))
+    with socket.create_connection((ports.LOOPBACK, proxy.port)) as plain:
+        with context.wrap_socket(plain, server_hostname=name) as connection:
+            head = f"POST / HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-For: 192.0.2.7\r\n"
+            head += f"Content-Length: {len(content)}\r\n\r\n"
+            connection.sendall(head.encode() + content)
+            answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    head_of_answer, _, body = answer.partition(b"\r\n\r\n")
+    return int(head_of_answer.split()[1]), body
+
+
+def test_tls_proxy_passes_on_what_comes_and_says_how_it_came(proxy: TlsProxy) -> None:
+    content = b"x" * 200_000
+    status, body = asked_by_tls(proxy, "one.test", "one.test", content)
+    assert status == 200
+    assert json.loads(body) == ["one.test", "https", "127.0.0.1", content.decode()]
+
+
+def test_tls_proxy_knows_no_other_host_and_shows_no_certificate_for_another_name(proxy: TlsProxy) -> None:
+    assert asked_by_tls(proxy, "one.test", "two.test", b"")[0] == 421
+    with pytest.raises(ssl.SSLCertVerificationError):
+        asked_by_tls(proxy, "two.test", "two.test", b"")

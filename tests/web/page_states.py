@@ -8,9 +8,12 @@ from types import MappingProxyType
 import segno
 from flask import Flask, Response, abort
 
+from idp.admin.signing_keys import ShownKey
 from idp.kernel.resources import folder
 from idp.mail.post import MailState
+from idp.oidc import discovery
 from idp.signin.answers.sending import OnItsWay
+from idp.web import examples
 from idp.web.pages import FRAME_KEY, ErrorText, FrameOrganization, init_pages, render
 from idp.web.texts import masked_address
 
@@ -29,6 +32,7 @@ OWN_LOOK = FrameOrganization(
 TODAY = date(2021, 11, 23)
 DEADLINE = date(2022, 2, 1)
 UNTIL = datetime(2021, 11, 23, 13, 35, tzinfo=UTC)
+_KID = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9X"
 SECRET = "JBSWY3DPEHPK3PXPKRSXG5BAMF2G643J"
 OTPAUTH_URI = f"otpauth://totp/Atosi:j.jansen?secret={SECRET}&issuer=Atosi&algorithm=SHA1&digits=6&period=30"
 
@@ -185,6 +189,26 @@ _SIGNED_OUT: dict[str, object] = {
     "unreached": [],
     "is_last_look": True,
 }
+
+
+def _home(issuer: str, registration: str = "off") -> dict[str, object]:
+    metadata = discovery.metadata(issuer, highest_level=3, registers=registration != "off")
+    day = timedelta(days=1)
+    keys = [
+        (
+            "RS256",
+            ShownKey(f"{_KID}0", "RS256", UNTIL - 90 * day, UNTIL - 90 * day, UNTIL - day, UNTIL + 29 * day, None),
+        ),
+        ("RS256", ShownKey(f"{_KID}1", "RS256", UNTIL - 2 * day, UNTIL - day, None, None, None)),
+        ("ES256", ShownKey(f"{_KID}2", "ES256", UNTIL, UNTIL + day, None, None, None)),
+    ]
+    return {
+        "metadata": list(metadata.items()),
+        "configuration": issuer + discovery.OPENID_CONFIGURATION,
+        "registration": registration,
+        "keys": [({"kid": times.kid, "alg": alg, "use": "sig"}, times) for alg, times in keys],
+        "examples": examples.of(metadata, registration),
+    }
 
 
 def _error(field: str, key: str, **params: object) -> dict[str, object]:
@@ -407,12 +431,19 @@ def _states() -> list[PageState]:
         page("too-many-no-time", "errors/too_many.html", _CODE | {"until": None}, 429),
         page("busy", "errors/busy.html", _CODE, 503),
         page("forbidden", "errors/forbidden.html", _CODE | {"retry_url": "/stay"}, 403),
-        page("home", "issuer/home.html", {}),
+        page("home", "issuer/home.html", _home("https://login.example")),
+        page(
+            "home-of-an-issuer-with-a-path",
+            "issuer/home.html",
+            _home("https://aanmelden.samenwerkingsverband.example:8443/atosi/aanmelden", registration="token"),
+        ),
+        page("home-anybody-registers", "issuer/home.html", _home("http://localhost:8000", registration="open")),
+        page("home-no-keys", "issuer/home.html", _home("https://login.example") | {"keys": []}),
         page("verify-own-look", verify, _VERIFY, organization=OWN_LOOK),
         page(
             "home-with-hours",
             "issuer/home.html",
-            {},
+            _home("https://login.example"),
             organization=FrameOrganization("Gemeente Voorbeeld", "+31 88 600 6400", "8.30 – 17.00", idle_minutes=15),
         ),
     ]

@@ -147,7 +147,10 @@ def test_only_one_thing_asks_for_the_focus(name: str) -> None:
     assert len(focused) <= 1
     if STATES[name].error is not None:
         assert focused[0].attributes["id"] == "summary"
-    assert not [element for element in _page(name).having("tabindex") if element.attributes["tabindex"] != "-1"]
+    reached = [element for element in _page(name).having("tabindex") if element.attributes["tabindex"] != "-1"]
+    # What scrolls inside itself is read with the keyboard too (WCAG 2.1.1).
+    assert [(element.tag, element.attributes["tabindex"]) for element in reached] == [("pre", "0")] * len(reached)
+    assert all("aria-label" in element.attributes or "aria-labelledby" in element.attributes for element in reached)
 
 
 @EVERY_LANGUAGE
@@ -304,7 +307,7 @@ def test_language_cookie_is_secure_when_cookies_of_the_application_are() -> None
 def test_language_stored_with_the_request_counts_like_ui_locales() -> None:
     with _app().test_request_context("/", headers={"Accept-Language": "nl"}):
         g.ui_locales = "de en"
-        assert 'lang="en"' in render("issuer/home.html").get_data(as_text=True)
+        assert 'lang="en"' in render("issuer/home.html", **STATES["home"].context).get_data(as_text=True)
 
 
 def test_language_link_keeps_the_query_and_never_the_path(client: FlaskClient) -> None:

@@ -269,6 +269,47 @@ def test_key_is_copied_without_its_spaces(pages: Pages) -> None:
         assert page.evaluate("navigator.clipboard.readText()") == "JBSWY3DPEHPK3PXPKRSXG5BAMF2G643J"
 
 
+def test_example_is_copied_character_by_character(pages: Pages) -> None:
+    with pages.context() as context:
+        context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page = context.new_page()
+        page.goto("/page/home?lang=nl")
+        page.locator("main summary").click()
+        page.get_by_role("button", name="Kopiëren", description="Python met Authlib en Flask").click()
+        page.get_by_text("Gekopieerd.").wait_for()
+        examples = dict(STATES["home"].context["examples"])  # type: ignore[call-overload]
+        assert page.evaluate("navigator.clipboard.readText()") == examples["authlib"]
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_listing_scrolls_inside_itself_by_the_keyboard_and_is_selected_by_one_press_without_a_script(
+    pages: Pages, width: int
+) -> None:
+    with pages.context(width=width, script=False) as context:
+        page = context.new_page()
+        for name in (name for name in STAYING if name.startswith("home")):
+            page.goto(f"/page/{name}?lang=nl")
+            page.locator("main summary").click()
+            assert not page.evaluate(TOO_WIDE), name
+            listings = page.locator("pre")
+            assert listings.count() == len(STATES[name].context["examples"]) + 1  # type: ignore[arg-type]
+            for listing in listings.all():
+                listing.scroll_into_view_if_needed()
+                assert listing.evaluate("(pre) => pre.getBoundingClientRect().right <= innerWidth"), name
+        page.locator("main summary").focus()
+        page.keyboard.press("Tab")
+        assert page.locator("pre:focus").count() == 1
+        example = page.locator("pre:has(#example-authlib)")
+        example.focus()
+        page.keyboard.press("ArrowRight")
+        # Nothing in the page can be waited for where no script runs.
+        page.wait_for_timeout(500)
+        assert example.evaluate("(pre) => pre.scrollLeft") > 0
+        example.locator("code").click(position={"x": 5, "y": 5})
+        examples = dict(STATES[name].context["examples"])  # type: ignore[call-overload]
+        assert page.evaluate("() => getSelection().toString()").strip() == examples["authlib"]
+
+
 def test_second_submit_within_three_seconds_is_ignored_and_a_later_one_is_not(page: Page) -> None:
     page.clock.install()
     page.goto("/page/verify")

@@ -49,7 +49,8 @@ for (const button of document.querySelectorAll("button[data-copies]")) {
   const told = document.querySelector(`[data-copied="${button.dataset.copies}"]`);
   button.addEventListener("click", async () => {
     try {
-      await navigator.clipboard.writeText(source.textContent.replaceAll(" ", ""));
+      const text = source.textContent;
+      await navigator.clipboard.writeText("dropsSpaces" in button.dataset ? text.replaceAll(" ", "") : text);
       told.textContent = told.dataset.text;
     } catch {
       getSelection().selectAllChildren(source);
