@@ -87,6 +87,8 @@ SHOWS_AN_ERROR = (
     "oidcc-ensure-redirect-uri-in-authorization-request",
     "oidcc-redirect-uri-query-added",
     "oidcc-redirect-uri-query-mismatch",
+    # Where it is not skipped: the object is unsigned, so that what stands beside it counts.
+    "oidcc-ensure-request-object-with-redirect-uri",
 )
 ASKS_TWICE = ("oidcc-prompt-login", "oidcc-max-age-1")
 SHOWS_THE_APPLICATION = (

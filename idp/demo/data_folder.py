@@ -101,7 +101,10 @@ logos = true
 
 def _settings(ports: Ports, kit: Certification | None) -> str:
     issuer = ports.issuer if kit is None else kit.issuer or ports.issuer
-    above, below = ("", "") if kit is None else ('default_language = "en"\n', FOR_CERTIFICATION)
+    above, served, below = ("", "", "")
+    if kit is not None:
+        # Where anybody registers, threads wait for the servers of strangers.
+        above, served, below = 'default_language = "en"\n', "threads = 3\n", FOR_CERTIFICATION
     if kit is not None and kit.issuer is not None:
         above += '# The proxy that speaks TLS.\ntrusted_proxies = ["127.0.0.1/32", "::1/128"]\n'
     return f"""# A demonstration of idp. `idp --config THIS_FILE user list` and the like work while it runs.
@@ -124,7 +127,7 @@ sender = "Atosi <no-reply@atosi.example>"
 [server]
 port = {ports.provider}
 workers = 2
-
+{served}
 [egress]
 # The applications are told on this machine that a session ended.
 allow_loopback = true

@@ -39,6 +39,7 @@ class Suite:
     def __init__(self) -> None:
         self.url = ""
         self.jwks: dict[str, Any] = {"keys": []}
+        self.request_object = ""
         self.logos_fetched = 0
         self._received: list[Received] = []
         self._changed = threading.Condition()
@@ -88,6 +89,10 @@ def _application(suite: Suite) -> Flask:
     @app.get("/test/a/<alias>/jwks")
     def keys(alias: str) -> Response:
         return jsonify(suite.jwks)
+
+    @app.get("/test/a/<alias>/requesturi/<name>")
+    def request_object(alias: str, name: str) -> Response:
+        return Response(suite.request_object, content_type="application/jwt")
 
     @app.get("/test/a/<alias>/logo.png")
     def logo(alias: str) -> Response:

@@ -15,16 +15,14 @@ from idp.audit.trail import AuditEvent
 from idp.demo.provider import services_of
 from idp.kernel.clock import SystemClock
 from idp.settings import load
-from tests.certification import tls_proxy
 from tests.certification.automation import Automation
 from tests.certification.conftest import configuration
 from tests.certification.party import WITHOUT_PKCE, Provider, finish
 from tests.certification.suite import Suite
 from tests.certification.test_fapi2 import PLAN, Client
 from tests.demo.command import Demo, base_port, running
-from tests.services.certificates import new_authority
-from tests.services.ports import free_port
 from tests.services.processes import ProcessFailed
+from tests.services.tls_proxy import TlsProxy
 
 # One demonstration, not one in each process of the tests.
 pytestmark = pytest.mark.xdist_group("certification-behind_tls")
@@ -43,14 +41,12 @@ class Certified:
 def certified(suite: Suite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certified]:
     """`idp demo --certification --issuer https://...` in a folder to keep, behind a proxy that speaks TLS."""
     folder = tmp_path_factory.mktemp("tls")
-    authority, front, behind = new_authority(folder), free_port(), base_port()
-    issuer = f"https://localhost:{front}"
-    arguments = ("--certification", "--suite", suite.url, "--issuer", issuer, "--data", str(folder / "data"))
-    with (
-        tls_proxy.running(front, authority.server_context("localhost", folder), behind),
-        running(folder, *arguments, IDP_DEMO_PORT=str(behind)) as demo,
-    ):
-        yield Certified(demo, Provider(issuer, authority.file), folder / "data")
+    behind = base_port()
+    with TlsProxy({"localhost": behind}, folder) as proxy:
+        issuer = f"https://localhost:{proxy.port}"
+        arguments = ("--certification", "--suite", suite.url, "--issuer", issuer, "--data", str(folder / "data"))
+        with running(folder, *arguments, IDP_DEMO_PORT=str(behind)) as demo:
+            yield Certified(demo, Provider(issuer, proxy.authority.file), folder / "data")
 
 
 @pytest.fixture

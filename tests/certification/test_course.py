@@ -7,6 +7,7 @@ import time
 from base64 import urlsafe_b64decode
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -18,6 +19,7 @@ from tests.certification.suite import Suite
 from tests.client_assertions import claims_of, in_body, jwks_of, key_of, signed
 from tests.demo.command import Demo
 from tests.live import Person
+from tests.proofs import b64
 from tests.relying_party import ErrorResponse, RelyingParty, Tokens
 
 # One demonstration, not one in each process of the tests.
@@ -162,6 +164,37 @@ def test_oidcc_ensure_registered_redirect_uri_shows_an_error_page_and_sends_nobo
     party, browser = provider.party(provider.register(suite)), module("oidcc-ensure-registered-redirect-uri")
     browser.visit(party.authorization_request(redirect_uri=f"{party.redirect_uri}/random").url)
     assert len(browser.pictures) == 1 and suite.nothing_came()
+
+
+def test_oidcc_ensure_request_object_with_redirect_uri_is_no_way_around_by_an_unsigned_object(
+    module: Begin, provider: Provider, suite: Suite
+) -> None:
+    party = provider.party(provider.register(suite))
+    browser = module("oidcc-ensure-request-object-with-redirect-uri")
+    asked = party.authorization_request(**WITHOUT_PKCE)
+    header, payload = ({"alg": "none"}, dict(asked.parameters))
+    unsigned = f"{b64(json.dumps(header).encode())}.{b64(json.dumps(payload).encode())}."
+    outside = party.authorization_request(**WITHOUT_PKCE, redirect_uri=f"{party.redirect_uri}/other", request=unsigned)
+    browser.visit(outside.url)
+    assert len(browser.pictures) == 1 and suite.nothing_came()
+
+
+def test_oidcc_request_uri_signed_rs256_is_fetched_from_a_private_address_and_believed_without_a_kid(
+    module: Begin, provider: Provider, suite: Suite
+) -> None:
+    address = suite.at(ALIAS, f"requesturi/{'a1' * 48}")
+    registered = provider.register(suite, request_uris=[address], request_object_signing_alg="RS256")
+    party = provider.party(registered)
+    asked = party.authorization_request(**WITHOUT_PKCE)
+    said = {**asked.parameters, "iss": party.client_id, "aud": party.issuer}
+    suite.request_object = signed(said, key_of("RS256"), "RS256", typ=None)
+    # OIDC Core 6.2: what OAuth demands stands outside too.
+    kept = {name: asked.parameters[name] for name in ("response_type", "client_id", "scope")}
+    endpoint = party.metadata["authorization_endpoint"]
+    module("oidcc-request-uri-signed-rs256", "oidcc-dynamic-certification-test-plan").visit(
+        f"{endpoint}?{urlencode({**kept, 'request_uri': address})}"
+    )
+    assert finish(party, asked, suite.next("callback")).claims["sub"]
 
 
 def test_oidcc_registration_logo_policy_and_terms_are_on_the_login_page(
