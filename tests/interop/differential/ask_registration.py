@@ -28,7 +28,7 @@ SHOWN = (
 )
 # What every registered client has, and what providers may add.
 USUAL = ("client_id", "client_id_issued_at", "registration_access_token", "registration_client_uri")
-# With what ours asks of applications on somebody's machine, and the peer does not know.
+# With a member of our own, which the peer does not know.
 NATIVE = {"application_type": "native", "token_endpoint_auth_method": "none", "session_activity": "none"}
 
 DOCUMENTS: Mapping[str, Mapping[str, Any]] = {
@@ -67,7 +67,7 @@ DOCUMENTS: Mapping[str, Mapping[str, Any]] = {
     "method-post": {"token_endpoint_auth_method": "client_secret_post"},
     "method-hmac": {"token_endpoint_auth_method": "client_secret_jwt"},
     "method-none": {"token_endpoint_auth_method": "none"},
-    "method-none-and-all-that-ours-asks-for": {"token_endpoint_auth_method": "none", "session_activity": "none"},
+    "method-none-and-a-member-of-our-own": {"token_endpoint_auth_method": "none", "session_activity": "none"},
     "method-signed": {"token_endpoint_auth_method": "private_key_jwt", "jwks": KEYS},
     "method-signed-without-keys": {"token_endpoint_auth_method": "private_key_jwt"},
     "keys-twice": {"jwks": KEYS, "jwks_uri": "https://app.example/jwks"},
