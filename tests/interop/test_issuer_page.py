@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from flask import Flask, session
 
-from tests.interop.test_openid_client import PACKAGE
+from tests.interop.node_journey import PACKAGE
 from tests.live import LiveProvider
 from tests.oidc.journeys import VERIFIER, challenge_of
 from tests.services.node import node_environment, node_executable, npm_ci
