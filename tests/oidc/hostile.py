@@ -202,20 +202,31 @@ KNOWN_CLIENT = Remains(
     "a client that proved who it is did something wrong: only it can fill the trail so, and its developer looks there",
     lambda row: row["type"] == "token_request_refused" and row["client_id"] is not None,
 )
-STRANGER_AT_TOKEN = Remains(
-    "audit_events",
-    "who guesses the secrets of clients is to be seen",
-    lambda row: row["type"] == "token_request_refused" and _details(row)["endpoint"] == "token",
+# What anybody can send stands in the trail as long as few of it came from there in this hour.
+COUNTED = Remains("event_counts", "so that it is few", lambda row: row["kind"] == "recorded_refusals")
+STRANGER_AT_TOKEN = (
+    Remains(
+        "audit_events",
+        "who guesses the secrets of clients is to be seen",
+        lambda row: row["type"] == "token_request_refused" and _details(row)["endpoint"] == "token",
+    ),
+    COUNTED,
 )
-STRANGER_AT_AUTHORIZE = Remains(
-    "audit_events",
-    "the developer of a client that sends people wrongly looks there",
-    lambda row: row["type"] == "authorization_refused",
+STRANGER_AT_AUTHORIZE = (
+    Remains(
+        "audit_events",
+        "the developer of a client that sends people wrongly looks there",
+        lambda row: row["type"] == "authorization_refused",
+    ),
+    COUNTED,
 )
-FORM = Remains(
-    "audit_events",
-    "some page elsewhere had somebody send it, or the browser keeps no cookies: the service desk is asked about both",
-    lambda row: row["type"] == "form_refused",
+FORM = (
+    Remains(
+        "audit_events",
+        "some page elsewhere had somebody send it, or the browser keeps no cookies: both are asked about",
+        lambda row: row["type"] == "form_refused",
+    ),
+    COUNTED,
 )
 ASSERTION = Remains("used_identifiers", "an assertion counts once, whatever becomes of the request that it came with")
 RATE = Remains("event_counts", "whoever tries to register often has to wait")

@@ -99,7 +99,7 @@ def test_refused_token_request_changes_nothing(
         holder.code = party.code() if which == "code" else holder.code
         return
     is_error_for_a_client(response)
-    ledger.is_unchanged_but_for(KNOWN_CLIENT, STRANGER_AT_TOKEN)
+    ledger.is_unchanged_but_for(KNOWN_CLIENT, *STRANGER_AT_TOKEN)
 
 
 @SETTINGS
@@ -185,11 +185,12 @@ def test_refresh_token_that_comes_back_ends_its_family_and_writes_nothing_else(
     ledger.changed()
     assert error(party.refresh(first)) == "invalid_grant"
     changed = ledger.changed()
-    # Two access tokens: of the code, and of the refresh.
+    # Two access tokens: of the code, and of the refresh. What a public client is refused is counted.
     assert {table: len(rows) for table, rows in changed.items()} == {
         "refresh_families": 1,
         "access_tokens": 2,
         "audit_events": 2,
+        "event_counts": 1,
     }
     for remains in REUSED:
         assert any(remains.is_it(row) for row in changed[remains.table]), remains.because

@@ -86,7 +86,7 @@ def test_authorization_request_is_refused_without_a_trace_or_accepted(
     ledger.changed()
     response = (desk if is_signed_in else provider).get("/authorize", query=query)
     if is_refused_or_begun(provider, target, response):
-        ledger.is_unchanged_but_for(STRANGER_AT_AUTHORIZE)
+        ledger.is_unchanged_but_for(*STRANGER_AT_AUTHORIZE)
     else:
         assert ledger.changed()
 
@@ -105,7 +105,7 @@ def test_authorization_request_by_post_writes_nothing_and_is_led_to_our_own_get(
         assert response.headers["Location"].isprintable() and " " not in response.headers["Location"]
     else:
         assert response.status_code == 400
-    ledger.is_unchanged_but_for(STRANGER_AT_AUTHORIZE)
+    ledger.is_unchanged_but_for(*STRANGER_AT_AUTHORIZE)
 
 
 @SETTINGS
@@ -134,7 +134,7 @@ def test_claims_parameter_of_any_json_is_refused_without_a_trace_or_accepted(
     if pushes:
         _is_pushed_or_refused(provider, target, ledger, asked)
     elif is_refused_or_begun(provider, target, (desk if is_signed_in else provider).get("/authorize", query=asked)):
-        ledger.is_unchanged_but_for(STRANGER_AT_AUTHORIZE)
+        ledger.is_unchanged_but_for(*STRANGER_AT_AUTHORIZE)
 
 
 @SETTINGS
@@ -147,7 +147,7 @@ def test_browser_with_a_request_uri_that_nobody_pushed_is_refused(
     right = {"client_id": target.client_id, "request_uri": PUSHED + "x" * 43}
     ledger.changed()
     assert is_refused_or_begun(provider, target, desk.get("/authorize", query=encoded(right, changed, raw)))
-    ledger.is_unchanged_but_for(STRANGER_AT_AUTHORIZE)
+    ledger.is_unchanged_but_for(*STRANGER_AT_AUTHORIZE)
 
 
 # Pushed requests
@@ -218,7 +218,7 @@ def test_request_object_that_is_signed_rightly_is_refused_without_a_trace_or_acc
         return
     query = urlencode({"client_id": target.client_id, "request": token})
     if is_refused_or_begun(provider, target, (desk if is_signed_in else provider).get("/authorize", query=query)):
-        ledger.is_unchanged_but_for(STRANGER_AT_AUTHORIZE)
+        ledger.is_unchanged_but_for(*STRANGER_AT_AUTHORIZE)
 
 
 @SETTINGS
@@ -232,7 +232,7 @@ def test_request_object_that_is_none_is_refused(
         assert not _is_pushed_or_refused(provider, target, ledger, asked)
     else:
         assert is_refused_or_begun(provider, target, desk.get("/authorize", query=asked))
-        ledger.is_unchanged_but_for(STRANGER_AT_AUTHORIZE)
+        ledger.is_unchanged_but_for(*STRANGER_AT_AUTHORIZE)
 
 
 # Logging out
@@ -287,7 +287,7 @@ def test_address_of_an_interaction_that_nobody_began_changes_nothing(
     response = browser.post(path, b"code=1&csrf_token=x") if posts else browser.get(path)
     is_harmless_page(response)
     assert not was_sent(response)
-    ledger.is_unchanged_but_for(*((FORM,) if posts else ()))
+    ledger.is_unchanged_but_for(*(FORM if posts else ()))
 
 
 @pytest.mark.parametrize("path", ["/s/a%00b/restart", "/s/a%00b/leave", "/s/a%00b/identify", "/s/%00/%00", "/%00"])
