@@ -7,7 +7,7 @@
     pushed_authorization_requests  ten minutes after they expire, or after the last attempt that waits for one can be
                            answered: who comes later hears that there is none
     clients                those that registered themselves and that nobody ever signed in to, a day after they are gone
-                           (decision 0035); of others that are gone the row stays (decision 0029)
+                           (decision 0034); of others that are gone the row stays (decision 0029)
     interactions           a day after their request can no longer be answered
     sessions               30 days after they ended, with their participations
     attempt_budgets        passwords, enrolments: a day after the last try, which gives nobody more tries than the waits
