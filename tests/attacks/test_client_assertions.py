@@ -104,7 +104,8 @@ def test_a61_an_assertion_replayed_on_several_nodes_at_once_is_good_once(world: 
         assert sorted(answers) == [PASSED] + [REFUSED] * (NODES * THREADS - 1)
     assert world.count(UsedIdentifier) == len(shown)
     assert all(ask(world, one) == REFUSED for one in shown)
-    assert "was used before" in world.events(TokenRequestRefused)[-1].details["detail"]
+    # The trail holds the first refusals of so many, and no more.
+    assert any("was used before" in event.details["detail"] for event in world.events(TokenRequestRefused))
 
 
 @mutation

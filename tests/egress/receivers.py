@@ -47,7 +47,12 @@ class Handler(BaseHTTPRequestHandler):
     form: Mapping[str, str]
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", "0"))).decode()
+        length = int(self.headers.get("Content-Length", "0"))
+        body = self.rfile.read(length).decode()
+        if len(body.encode()) < length:
+            # Whoever called was killed while calling: that is no call.
+            self.close_connection = True
+            return
         self.form = dict(parse_qsl(body))
         canary.knows(self.form.get("logout_token"))
         self.receiver.called(self, self.form)

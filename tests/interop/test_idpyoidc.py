@@ -27,15 +27,18 @@ def quietly() -> None:
 
 def relying_party(provider: LiveProvider, client: tuple[str, str]) -> RPHandler:
     """Every option is the library's default but for those with a reason."""
+    keys = {"key_defs": [{"type": "EC", "crv": "P-256", "use": ["sig"]}]}
     return RPHandler(
         base_url="http://127.0.0.1:8001",
         httpc_params={"timeout": 30},
+        # Otherwise the library writes keys into the folder that it runs in.
+        key_conf=keys,
         client_configs={
             provider.issuer: {
                 "issuer": provider.issuer,
                 "client_id": client[0],
                 "client_secret": client[1],
-                "key_conf": {"key_defs": [{"type": "EC", "crv": "P-256", "use": ["sig"]}]},
+                "key_conf": keys,
                 "redirect_uris": [REDIRECT_URI],
                 "post_logout_redirect_uris": [POST_LOGOUT_REDIRECT_URI],
                 "response_types_supported": ["code"],
