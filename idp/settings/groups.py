@@ -118,8 +118,8 @@ class TokenSettings(Group):
         default=300,
         ge=1,
         le=100000,
-        description="Requests pushed within a minute from one address or IPv6 /64 by applications that keep no secret, "
-        "and by each application that registered itself and keeps one.",
+        description="Requests pushed within a minute from one address or IPv6 /64 by applications that keep no secret or "
+        "registered themselves, and by each that registered itself and keeps one.",
     )
     access_token_lifetime: Duration = Field(
         default=5 * MINUTES,
