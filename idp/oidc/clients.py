@@ -53,6 +53,8 @@ NEVER_SHOWN = frozenset(
         "deleted_at",
     }
 )
+# RFC 1035 2.3.4: 255 octets with the length of each label and the empty one at the end.
+LONGEST_HOST = 253
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
@@ -286,6 +288,8 @@ def check_redirect_uri(uri: str, application_type: str) -> None:
     if parts.scheme in ("http", "https"):
         if not parts.hostname or "@" in parts.netloc:
             raise Refused("client.redirect_uri_host", f"{uri!r}: needs a host and no user information")
+        if len(parts.hostname) > LONGEST_HOST:
+            raise Refused("client.redirect_uri_host", f"{uri!r}: a host has at most {LONGEST_HOST} characters")
         if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
             raise Refused("client.redirect_uri_https", f"{uri!r}: https is required, except on loopback")
     elif application_type != "native" or "." not in parts.scheme:
