@@ -366,6 +366,7 @@ def test_weaker_hashing_is_refused_when_settings_are_built_directly() -> None:
         ),
         ({"IDP_SERVER__THREADS": "6"}, "database.pool_size"),
         ({"IDP_REGISTRATION__MODE": "open"}, "server.threads"),
+        ({"IDP_REGISTRATION__MODE": "open", "IDP_SERVER__THREADS": "3"}, "server.threads"),
         ({"IDP_REGISTRATION__MODE": "token", "IDP_SERVER__THREADS": "2"}, "server.threads"),
         ({"IDP_PASSWORDS__MINIMUM_LENGTH": "7"}, "passwords.minimum_length"),
         ({"IDP_TOKENS__AUTHORIZATION_CODE_LIFETIME": "10m1s"}, "tokens.authorization_code_lifetime"),

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from idp.egress.places import Standing
 from idp.kernel.errors import Refused
 from idp.kernel.secrets import hash_secret, is_same
 from idp.kernel.uris import with_query
@@ -156,6 +157,13 @@ class Client(Base):
     def registered_itself(self) -> bool:
         """True for a client that no administrator registered (RFC 7591): each installation is a client of its own."""
         return self.registration_access_token_hash is not None
+
+    @property
+    def standing(self) -> Standing:
+        """Who answers for it. A stranger nobody vouched for when it registered itself, and nobody signed in to."""
+        if not self.registered_itself:
+            return Standing.ADMINISTERED
+        return Standing.KNOWN if self.unused_until is None else Standing.STRANGER
 
     @property
     def is_public(self) -> bool:
