@@ -232,7 +232,7 @@ def _for_people(shown: Running, later: timedelta, idle: timedelta | None, kept: 
     lines = _for_the_suite(shown, shown.kit) if shown.kit is not None else []
     first = "The demonstration is running. Open Atosi and log in; then open Rapportages."
     if shown.kit is not None and shown.kit.issuer is not None:
-        first = f"The applications work as well, once the proxy at {shown.issuer} answers and its certificate is believed."
+        first = f"The applications work too, once the proxy at {shown.issuer} answers and its certificate is believed."
     lines += [first, ""]
     lines += [f"  {name:<12} {address}" for name, address in addresses]
     lines += ["", f"  Organisation {ORG_CODE}, and one of these names and passwords:", ""]
