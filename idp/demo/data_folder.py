@@ -104,7 +104,7 @@ def _settings(ports: Ports, kit: Certification | None) -> str:
     above, served, below = ("", "", "")
     if kit is not None:
         # Where anybody registers, threads wait for the servers of strangers.
-        above, served, below = 'default_language = "en"\n', "threads = 3\n", FOR_CERTIFICATION
+        above, served, below = 'default_language = "en"\n', "threads = 4\n", FOR_CERTIFICATION
     if kit is not None and kit.issuer is not None:
         above += '# The proxy that speaks TLS.\ntrusted_proxies = ["127.0.0.1/32", "::1/128"]\n'
     return f"""# A demonstration of idp. `idp --config THIS_FILE user list` and the like work while it runs.
