@@ -43,6 +43,9 @@ def draw(browser: Browser, origin: str, states: Sequence[str], folder: Path) -> 
                 for language in LANGUAGES:
                     page.goto(f"/page/{name}?lang={language}", wait_until="commit")
                     page.wait_for_load_state("load")
+                    if name.startswith("home"):
+                        # Folded, they are all the same.
+                        page.evaluate("document.querySelector('main details')?.setAttribute('open', '')")
                     picture = Image.open(BytesIO(page.screenshot(full_page=True, caret="hide"))).convert("RGB")
                     tall = round(picture.height * shown / picture.width)
                     views[name].append(picture.resize((shown, tall), Image.Resampling.LANCZOS))

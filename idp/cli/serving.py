@@ -169,7 +169,9 @@ def _end_with_parent() -> None:
 
 def _at_end_of_stdin(stop: Callable[[], None]) -> None:
     def wait() -> None:
-        sys.stdin.buffer.read()
+        # Not through `sys.stdin`: whoever holds its lock is fatal to an interpreter that ends for another reason.
+        while os.read(0, 4096):
+            continue
         stop()
 
     Thread(target=wait, name="waits for the end of standard input", daemon=True).start()

@@ -229,7 +229,11 @@ def _for_people(shown: Running, later: timedelta, idle: timedelta | None, kept: 
         ("Mailbox", f"{base_url(ports.mailbox)}   (SMTP on port {ports.smtp})"),
     ]
     widest = max(len(person.password) for person in PEOPLE)
-    lines = ["The demonstration is running. Open Atosi and log in; then open Rapportages.", ""]
+    lines = _for_the_suite(shown, shown.kit) if shown.kit is not None else []
+    first = "The demonstration is running. Open Atosi and log in; then open Rapportages."
+    if shown.kit is not None and shown.kit.issuer is not None:
+        first = f"The applications work too, once the proxy at {shown.issuer} answers and its certificate is believed."
+    lines += [first, ""]
     lines += [f"  {name:<12} {address}" for name, address in addresses]
     lines += ["", f"  Organisation {ORG_CODE}, and one of these names and passwords:", ""]
     for person in PEOPLE:
@@ -242,13 +246,25 @@ def _for_people(shown: Running, later: timedelta, idle: timedelta | None, kept: 
     if idle is not None:
         lines.append(f"  Whoever does nothing for {format_duration(idle)} is signed out of both applications.")
         lines.append(f"  What they were told: idp --config {shown.folder.config} session list, session show SID")
-    if shown.kit is not None:
-        if shown.kit.issuer is not None:
-            lines.append(f"  The proxy at {shown.issuer} passes requests on to http://{LOOPBACK}:{ports.provider}")
-        lines.append(f"  For the conformance suite at {shown.kit.suite}: organisation {certification.ORG_CODE},")
-        lines.append(
-            f"  {certification.USERNAME}, {certification.PASSWORD}; its configurations: {shown.folder.for_suite}"
-        )
     lines.append(f"  Settings and database: {shown.folder.path} ({'kept' if kept else 'removed at the end'})")
     lines += ["  Press Ctrl-C to stop.", ""]
     return "\n".join(lines)
+
+
+def _for_the_suite(shown: Running, kit: Certification) -> list[str]:
+    facts = [
+        ("Suite", kit.suite),
+        ("Issuer", shown.issuer),
+        ("Files for it", str(shown.folder.for_suite)),
+        ("Organisation", certification.ORG_CODE),
+        ("User name", certification.USERNAME),
+        ("Password", certification.PASSWORD),
+    ]
+    if kit.issuer is not None:
+        facts.insert(2, ("Proxy", f"passes requests on to http://{LOOPBACK}:{shown.ports.provider}"))
+    return [
+        "The conformance suite can test this provider: docs/certification.md.",
+        "",
+        *(f"  {name:<12} {value}" for name, value in facts),
+        "",
+    ]

@@ -1,7 +1,7 @@
 """Requests and lines of code that work at this provider, for people who build an application.
 
-Every address comes from the provider's own metadata. Each can be copied and run as it stands, once `CLIENT_ID`,
-`CLIENT_SECRET` and `REDIRECT_URI` are set.
+Every address comes from the provider's own metadata. Each can be copied and run as it stands, once what it names is
+set: `CLIENT_ID`, `CLIENT_SECRET` and `REDIRECT_URI`; then the `CODE` and `ACCESS_TOKEN` that came of the ones before.
 """
 
 from collections.abc import Mapping, Sequence
@@ -47,8 +47,9 @@ def _authorization(metadata: Mapping[str, Any]) -> str:
         "VERIFIER=$(openssl rand -hex 32)\n"
         'CHALLENGE=$(printf %s "$VERIFIER" | openssl dgst -sha256 -binary |\n'
         "  openssl base64 -A | tr +/ -_ | tr -d =)\n"
+        'REDIRECT=$(printf %s "$REDIRECT_URI" | od -An -v -tx1 | tr -d "\\n" | tr " " %)\n'
         f'echo "{metadata["authorization_endpoint"]}?response_type=code\\\n'
-        "&client_id=$CLIENT_ID&redirect_uri=$REDIRECT_URI\\\n"
+        "&client_id=$CLIENT_ID&redirect_uri=$REDIRECT\\\n"
         f"&scope={'%20'.join(SCOPE)}&state=$STATE&nonce=$NONCE\\\n"
         '&code_challenge=$CHALLENGE&code_challenge_method=S256"'
     )
@@ -83,6 +84,7 @@ def _openid_client(metadata: Mapping[str, Any]) -> str:
 
 def _authlib(metadata: Mapping[str, Any]) -> str:
     return (
+        "import os\n"
         "from authlib.integrations.flask_client import OAuth\n"
         "oauth = OAuth(app)\n"
         'oauth.register("idp",\n'

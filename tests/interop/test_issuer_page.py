@@ -144,7 +144,7 @@ def test_lines_for_authlib_configure_it(provider: LiveProvider, monkeypatch: pyt
         monkeypatch.setenv(name, value)
     app = Flask("rooster")
     app.secret_key = "of this test alone"
-    names: dict[str, Any] = {"app": app, "os": os}
+    names: dict[str, Any] = {"app": app}
     exec(examples(provider)["authlib"], names)  # noqa: S102 - as somebody does who copies it
     there = names["oauth"].idp
     with app.test_request_context("/login", base_url="http://127.0.0.1:5000"):

@@ -14,7 +14,7 @@ from idp.mail.post import MailState
 from idp.oidc import discovery
 from idp.signin.answers.sending import OnItsWay
 from idp.web import examples
-from idp.web.pages import FRAME_KEY, ErrorText, FrameOrganization, init_pages, render
+from idp.web.pages import FRAME_KEY, ErrorText, FrameOrganization, Logo, init_pages, render
 from idp.web.texts import masked_address
 
 CSP = (
@@ -231,6 +231,8 @@ def _states() -> list[PageState]:
             identify,
             _IDENTIFY | {"policy_uri": "https://app.example/privacy", "tos_uri": "https://app.example/terms"},
         ),
+        # Any picture will do; static files are there under every hash.
+        page("identify-logo", identify, _IDENTIFY | {"app_logo": Logo("/static/icon.of-this-page.svg", 40)}),
         *(
             page(
                 f"identify-signed-out-{why}",
