@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
@@ -310,6 +311,7 @@ def test_secret_key_that_is_not_random_is_refused_and_not_quoted(key: str) -> No
     assert key not in problem
 
 
+@examples(deadline=None)
 @given(st.binary(min_size=16, max_size=16).filter(lambda octets: len(set(octets)) > 12))
 def test_secret_key_of_random_hexadecimal_digits_is_accepted(octets: bytes) -> None:
     assert load(environ={**NEEDED, "IDP_SECRET_KEY": octets.hex()}).secret_key.get_secret_value() == octets.hex()
@@ -366,6 +368,7 @@ def test_weaker_hashing_is_refused_when_settings_are_built_directly() -> None:
         ),
         ({"IDP_SERVER__THREADS": "6"}, "database.pool_size"),
         ({"IDP_REGISTRATION__MODE": "open"}, "server.threads"),
+        ({"IDP_REGISTRATION__MODE": "open", "IDP_SERVER__THREADS": "3"}, "server.threads"),
         ({"IDP_REGISTRATION__MODE": "token", "IDP_SERVER__THREADS": "2"}, "server.threads"),
         ({"IDP_PASSWORDS__MINIMUM_LENGTH": "7"}, "passwords.minimum_length"),
         ({"IDP_TOKENS__AUTHORIZATION_CODE_LIFETIME": "10m1s"}, "tokens.authorization_code_lifetime"),

@@ -27,7 +27,7 @@ from idp.attempts.counts import Counts, source_of
 from idp.audit.events import ClientRegistration
 from idp.audit.trail import Trail, request_origin
 from idp.egress.guarded import TIMEOUT_IN_A_REQUEST, CallFailed, GuardedClient
-from idp.egress.places import Places
+from idp.egress.places import Places, Standing
 from idp.kernel.clock import Clock, whole_seconds
 from idp.kernel.envelope import Envelope
 from idp.kernel.errors import ProtocolError, Refused, Throttled
@@ -84,7 +84,7 @@ class Registration:
         document = registration_request.document(body, content_type)
         client = self._judge.client(document, Client(client_id=random_identifier(), **NEW))
         client.require_pkce = self.rules.requires_pkce or client.is_public or client.profile == "fapi2"
-        self._look_up(client, client.redirect_uris, new_logo=True)
+        self._look_up(client, Standing.STRANGER if token is None else Standing.KNOWN, new_logo=True)
         registration_token = random_token()
         secret = give_secret(client, self._envelope)
         with self._units.writing() as unit:
@@ -122,7 +122,7 @@ class Registration:
         registration_request.check_identity(document, present)
         wished = self._wished(document, present)
         with_logo = wished.logo_uri != present.logo_uri
-        self._look_up(wished, wished.redirect_uris, new_logo=with_logo)
+        self._look_up(wished, present.standing, new_logo=with_logo)
         with self._units.writing() as unit:
             client = _of_its_own(unit, client_id, token, lock=True)
             # Once more, by what an administrator may have decided in between.
@@ -172,18 +172,18 @@ class Registration:
                 raise wrong_token()
         return token
 
-    def _look_up(self, client: Client, redirect_uris: Sequence[str], new_logo: bool) -> None:
+    def _look_up(self, client: Client, standing: Standing, new_logo: bool) -> None:
         """What stands at addresses of others. Raises ProtocolError, Throttled."""
         self._pay()
         client.logo = None
         logo_uri = client.logo_uri if new_logo and self.rules.keeps_logos else None
         if client.sector_identifier_uri is None and logo_uri is None:
             return
-        with self._places.one(for_stranger=True) as has_place:
+        with self._places.one(standing) as has_place:
             if not has_place:
                 raise Throttled(TIMEOUT_IN_A_REQUEST)
             if client.sector_identifier_uri is not None:
-                self._check_sector_document(client.sector_identifier_uri, redirect_uris)
+                self._check_sector_document(client.sector_identifier_uri, client.redirect_uris)
             if logo_uri is not None:
                 client.logo = self._picture(logo_uri)
 

@@ -32,6 +32,8 @@ NOT_TO_BE_SENT = (
 )
 OFFLINE = "offline_access"
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+# Anybody may ask for a row; an administrator may give a client more.
+MOST_REDIRECT_URIS = 10
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class Judge:
         client_profile.follow(client)
         # Before it is checked: such a client keeps a secret of its own wherever it is installed (RFC 8252 8.4).
         client.registration_access_token_hash = NOBODY
-        self._check_redirect_uris(client, may_be_near="redirect_uris" in held)
+        self._check_redirect_uris(client, are_decided="redirect_uris" in held)
         check_sector(client, wrong)
         wrong.checking(check, client)
         check_wishes(client, self._supported, wrong, held)
@@ -175,18 +177,23 @@ class Judge:
         columns["session_activity"] = columns["session_activity"] or "none"
         columns["client_name"] = columns["client_name"] or _a_name(columns["redirect_uris"])
 
-    def _check_redirect_uris(self, client: Client, may_be_near: bool) -> None:
+    def _check_redirect_uris(self, client: Client, are_decided: bool) -> None:
         wrong = Reasons()
         wrong.unless(
             bool(client.redirect_uris) or "authorization_code" not in client.grant_types,
             "client.redirect_uri_missing",
             "redirect_uris are missing",
         )
+        wrong.unless(
+            are_decided or len(client.redirect_uris) <= MOST_REDIRECT_URIS,
+            "client.redirect_uris_many",
+            f"a client that registers itself has at most {MOST_REDIRECT_URIS} redirect_uris",
+        )
         for uri in client.redirect_uris:
             wrong.checking(check_uri, uri, client.application_type)
             # OpenID Connect Registration 2: localhost is for native applications.
             wrong.unless(
-                may_be_near
+                are_decided
                 or client.application_type == "native"
                 or self._rules.allows_loopback
                 or not is_on_loopback(uri),

@@ -14,6 +14,6 @@ class Consent(Base):
     __tablename__ = "consents"
 
     account_id: Mapped[int] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
-    client_id: Mapped[str] = mapped_column(String(200), primary_key=True)
+    client_id: Mapped[str] = mapped_column(String(200), primary_key=True, index=True)
     scope: Mapped[str] = mapped_column(String(1000))
     granted_at: Mapped[datetime]

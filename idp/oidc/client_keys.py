@@ -110,7 +110,7 @@ class ClientKeys:
         """The keys that stand there now, or those known before when it was asked a moment ago, does not answer, or no
         thread can be spared to wait.
         """
-        with self._places.one(for_stranger=client.registered_itself) as has_place:
+        with self._places.one(client.standing) as has_place:
             address, being_asked, asks = self._begin(client, uri, looks_for_new, has_place)
             if asks:
                 self._ask(client, uri, address, looks_for_new)

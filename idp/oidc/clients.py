@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from idp.egress.places import Standing
 from idp.kernel.errors import Refused
 from idp.kernel.secrets import hash_secret, is_same
 from idp.kernel.uris import with_query
@@ -53,6 +54,8 @@ NEVER_SHOWN = frozenset(
         "deleted_at",
     }
 )
+# RFC 1035 2.3.4: 255 octets with the length of each label and the empty one at the end.
+LONGEST_HOST = 253
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
 
@@ -154,6 +157,13 @@ class Client(Base):
     def registered_itself(self) -> bool:
         """True for a client that no administrator registered (RFC 7591): each installation is a client of its own."""
         return self.registration_access_token_hash is not None
+
+    @property
+    def standing(self) -> Standing:
+        """Who answers for it. A stranger nobody vouched for when it registered itself, and nobody signed in to."""
+        if not self.registered_itself:
+            return Standing.ADMINISTERED
+        return Standing.KNOWN if self.unused_until is None else Standing.STRANGER
 
     @property
     def is_public(self) -> bool:
@@ -286,6 +296,8 @@ def check_redirect_uri(uri: str, application_type: str) -> None:
     if parts.scheme in ("http", "https"):
         if not parts.hostname or "@" in parts.netloc:
             raise Refused("client.redirect_uri_host", f"{uri!r}: needs a host and no user information")
+        if len(parts.hostname) > LONGEST_HOST:
+            raise Refused("client.redirect_uri_host", f"{uri!r}: a host has at most {LONGEST_HOST} characters")
         if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
             raise Refused("client.redirect_uri_https", f"{uri!r}: https is required, except on loopback")
     elif application_type != "native" or "." not in parts.scheme:

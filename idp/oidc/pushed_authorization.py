@@ -78,17 +78,17 @@ class PushedAuthorization:
     def _pay(self, client: Client) -> None:
         """One more of whoever this is, in this minute; before anything costs more. Raises Throttled.
 
-        A client that keeps no secret is anybody at that address, and one that registered itself is anybody's. For the
-        others an administrator answers.
+        A client that keeps no secret is anybody at that address. One that registered itself is anybody's, and whoever
+        has one can have many: it pays for itself and for where it comes from, or for neither. For the others an
+        administrator answers.
         """
         if not (client.is_public or client.registered_itself):
             return
-        who = ("source", source_of(request_origin.get())) if client.is_public else ("client", client.client_id)
+        source = ("source", source_of(request_origin.get()))
         with self._units.writing() as unit:
-            is_paid = self._counts.pay(unit, self._per_minute, *who)
-            left = self._counts.left(unit, *who)
-        if not is_paid:
-            raise Throttled(left or self._counts.window)
+            for who in (source,) if client.is_public else (("client", client.client_id), source):
+                if not self._counts.pay(unit, self._per_minute, *who):
+                    raise Throttled(self._counts.left(unit, *who) or self._counts.window)
 
     def _kept(self, request: AuthorizationRequest, proof: Proof | None) -> dict[str, object]:
         request_uri = pushed_requests.new_request_uri()

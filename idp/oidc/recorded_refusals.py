@@ -1,7 +1,8 @@
 """Refusals in the audit trail: all of clients that somebody answers for, and a few an hour of what anybody can send.
 
 record_for         of a client that proved itself by what an administrator gave it: always
-record             of everybody else: as long as there were few from there in this hour; the log has the others
+record             of everybody else: as long as there were few from there in this hour; the log has the others. Whoever
+                   registers a client may have many, so those pay for themselves and for where they come from
 """
 
 import logging
@@ -23,24 +24,30 @@ class RecordedRefusals:
 
     def record(self, event: Event) -> None:
         """The event is in the trail if there were few from this source in this hour; otherwise no row is written."""
-        self._bounded(event, "source", source_of(request_origin.get()))
+        self._bounded(event)
 
     def record_for(self, client: Client, event: Event) -> None:
-        """The event is in the trail. For a client that registered itself as `record`, counted for it wherever it comes
-        from, and for one that keeps no secret as for anybody.
+        """The event is in the trail. For a client that registered itself as `record`, and counted for it too, wherever
+        it comes from; for one that keeps no secret as for anybody.
         """
         if client.is_public:
             self.record(event)
         elif client.registered_itself:
-            self._bounded(event, "client", client.client_id)
+            self._bounded(event, ("client", client.client_id))
         else:
             with self._units.writing() as unit:
                 self._trail.record(unit, event)
 
-    def _bounded(self, event: Event, *subject: str) -> None:
-        with self._units.writing() as unit:
-            is_paid = self._counts.pay(unit, self._per_hour, *subject)
-            if is_paid:
+    def _bounded(self, event: Event, *also: tuple[str, str]) -> None:
+        try:
+            with self._units.writing() as unit:
+                for subject in (*also, ("source", source_of(request_origin.get()))):
+                    if not self._counts.pay(unit, self._per_hour, *subject):
+                        raise _Enough
                 self._trail.record(unit, event)
-        if not is_paid:
+        except _Enough:
             log.warning("not in the audit trail, which holds enough like it of this hour: %r", event)
+
+
+class _Enough(Exception):
+    """So that nothing is counted."""

@@ -169,7 +169,7 @@ class RequestObjects:
         if self._pauses.rests(resting):
             raise NotAccepted("invalid_request_uri", "the request object could not be fetched a moment ago")
         try:
-            with self._places.one(for_stranger=client.registered_itself) as has_place:
+            with self._places.one(client.standing) as has_place:
                 if not has_place:
                     raise NotAccepted("temporarily_unavailable", "too many request objects are being fetched")
                 answer = self._outgoing.get(address)

@@ -118,8 +118,8 @@ class TokenSettings(Group):
         default=300,
         ge=1,
         le=100000,
-        description="Requests pushed within a minute from one address or IPv6 /64 by applications that keep no secret, "
-        "and by each application that registered itself and keeps one.",
+        description="Requests pushed within a minute from one address or IPv6 /64 by applications that keep no secret "
+        "or registered themselves, and by each that registered itself and keeps one.",
     )
     access_token_lifetime: Duration = Field(
         default=5 * MINUTES,
@@ -293,7 +293,8 @@ class ServerSettings(Group):
         default=1,
         ge=1,
         le=64,
-        description="Threads that run Python, per process; 3 at least where applications may register themselves.",
+        description="Threads that run Python, per process; where applications may register themselves 3 at least, and "
+        "4 where anybody may register one.",
     )
     worker_embedded: bool = Field(
         default=True,

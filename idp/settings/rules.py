@@ -40,12 +40,14 @@ def contradictions(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if key in values and floor in values and values[key] < values[floor]:
             yield key, f"{values[key]} is less than `{floor}` ({values[floor]}); allowed: {values[floor]} or more"
     threads, registration = values.get("server.threads"), values.get("registration.mode", "off")
-    if mode is not None and mode != "test" and registration != "off" and threads is not None and threads < 3:
-        # One may wait for a server of theirs, another for that of an administrator's client: see `egress.places`.
+    # One may wait for a server of a stranger, another for that of one that people use, a third for that of an
+    # administrator's client: see `egress.places`.
+    least = {"off": 1, "token": 3, "open": 4}.get(registration, 1)
+    if mode is not None and mode != "test" and threads is not None and threads < least:
         yield (
             "server.threads",
             f"{threads} is too few where `registration.mode` is {registration}, since servers of strangers are waited"
-            " for; allowed: 3 or more (less only in mode test)",
+            f" for; allowed: {least} or more (less only in mode test)",
         )
     present, earlier = values.get("secret_key"), values.get("previous_secret_keys", ())
     ids = [key_id(key) for key in ((present,) if present else ()) + tuple(earlier)]

@@ -33,6 +33,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_client_origins_client_id"), "client_origins", ["client_id"])
     _fill(origins)
 
+    # Before a client is deleted somebody asks whether anybody allowed it anything.
+    op.create_index(op.f("ix_consents_client_id"), "consents", ["client_id"])
+
     op.add_column("pushed_authorization_requests", sa.Column("begun_at", sa.DateTime(timezone=True)))
     # Whether an attempt waits for one of these nobody wrote down.
     op.execute("UPDATE pushed_authorization_requests SET begun_at = pushed_at")

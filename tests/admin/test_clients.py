@@ -109,6 +109,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"redirect_uris": ["https://app.example/*"]}, "client.redirect_uri_characters"),
     ({"redirect_uris": [CALLBACK + "#x"]}, "client.redirect_uri_fragment"),
     ({"redirect_uris": ["https://user@app.example/"]}, "client.redirect_uri_host"),
+    ({"redirect_uris": [f"https://{'a' * 243}.example.nl/"]}, "client.redirect_uri_host"),
     ({"redirect_uris": ["com.example.app:/callback"]}, "client.redirect_uri_scheme"),
     ({"redirect_uris": ["javascript:alert(1)"]}, "client.redirect_uri_scheme"),
     ({"redirect_uris": [f"https://app.example/{'x' * 2000}"]}, "client.uri_too_long"),

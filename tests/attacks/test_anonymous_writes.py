@@ -83,6 +83,16 @@ def test_client_that_gave_itself_a_secret_has_a_budget_wherever_it_comes_from(wo
     assert answers == [201] * LIMIT + [429]
 
 
+def test_clients_that_gave_themselves_secrets_share_the_budget_of_where_they_come_from(world: World) -> None:
+    # One address can register twenty of them a minute.
+    clients = [world.make.client(f"eigen{each}", registration_access_token_hash=b"h" * 32) for each in range(LIMIT + 1)]
+    assert [push(at(world), client).status for client in clients] == [201] * LIMIT + [429]
+    before = rows(world)
+    assert push(at(world), clients[-1]).status == 429
+    assert rows(world) == before, "neither is its own budget touched"
+    assert push(at(world, "192.0.2.2"), clients[-1]).status == 201
+
+
 def push_all(node: Node, client: SomeClient) -> list[int]:
     return node.at_once([lambda: push(at(node.world), client).status] * LIMIT)
 
@@ -198,4 +208,15 @@ def test_what_a_client_that_gave_itself_a_secret_is_refused_stands_there_a_few_t
         form = {"grant_type": "authorization_code", "code": "x"}
         assert browser.post("/token", form, Authorization=secret).status == 400
         assert browser.post("/par", parameters(client, scope="x"), Authorization=secret).status in (400, 429)
+    assert world.count(AuditEvent) == before + REFUSED_BY_HOUR
+
+
+def test_what_such_clients_of_one_address_are_refused_stands_there_no_more_often(world: World) -> None:
+    clients = [world.make.client(f"eigen{each}", registration_access_token_hash=b"h" * 32) for each in range(5)]
+    before = world.count(AuditEvent)
+    for _ in range(2):
+        for client in clients:
+            secret = basic(client.client_id, client.secret or "")
+            form = {"grant_type": "authorization_code", "code": "x"}
+            assert at(world).post("/token", form, Authorization=secret).status == 400
     assert world.count(AuditEvent) == before + REFUSED_BY_HOUR

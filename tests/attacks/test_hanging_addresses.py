@@ -1,4 +1,5 @@
-"""A65: addresses of strangers that hang hold no more than one thread of a process, and never the last one.
+"""A65: addresses of strangers that hang hold no more than one thread of a process, and never the last one; what people
+use, and what administrators registered, has a place that they cannot take.
 
 The threads of a server are those of a pool here: as many requests at a time, the others wait for their turn.
 """
@@ -7,6 +8,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,8 +16,8 @@ from werkzeug.test import TestResponse
 
 from tests.attacks.world import World
 from tests.client_assertions import claims_of, in_body, jwks_of, key_of, signed
-from tests.conftest import ISSUER
-from tests.egress.receivers import Receiver, hangs, status
+from tests.conftest import ISSUER, START
+from tests.egress.receivers import Receiver, after, hangs, status
 from tests.factories import SomeClient
 from tests.oidc.registering import METADATA, Registrations
 
@@ -23,7 +25,11 @@ THREADS = 4
 # Less than the two seconds that one call may take.
 SOON = 1.5
 KEYED: dict[str, Any] = {"token_endpoint_auth_method": "private_key_jwt"}
-STRANGER: dict[str, Any] = {"registration_access_token_hash": b"h" * 32}
+# They registered themselves: the one that people signed in to, or that somebody vouched for, and the other.
+KNOWN: dict[str, Any] = {"registration_access_token_hash": b"h" * 32}
+STRANGER: dict[str, Any] = {**KNOWN, "unused_until": START + timedelta(days=1)}
+OWN: dict[str, Any] = {"grant_types": ["client_credentials"], "scope": "reports", "redirect_uris": []}
+PUBLISHES = status(200, json.dumps(jwks_of(key_of("ES256"))).encode(), **{"Content-Type": "application/json"})
 
 
 @pytest.fixture
@@ -124,18 +130,30 @@ def test_registrations_that_lead_to_addresses_that_hang_do_not_stop_others(
     assert all(answer.headers["Retry-After"] for answer in answers if answer.status_code == 429)
 
 
-def test_clients_of_administrators_have_their_keys_fetched_while_strangers_hang(
-    world: World, hanging: Receiver, server: ThreadPoolExecutor
+@pytest.mark.parametrize("standing", [STRANGER, KNOWN], ids=["stranger", "known"])
+def test_clients_of_administrators_have_their_keys_fetched_while_those_that_registered_themselves_hang(
+    world: World, hanging: Receiver, server: ThreadPoolExecutor, standing: dict[str, Any]
 ) -> None:
-    answering = status(200, json.dumps(jwks_of(key_of("ES256"))).encode(), **{"Content-Type": "application/json"})
-    strangers = [
-        world.make.client(f"vreemd{each}", **KEYED, **STRANGER, jwks_uri=f"{hanging.url}?{each}") for each in range(12)
+    others = [
+        world.make.client(f"vreemd{each}", **KEYED, **standing, jwks_uri=f"{hanging.url}?{each}") for each in range(12)
     ]
-    own = {"grant_types": ["client_credentials"], "scope": "reports", "redirect_uris": []}
-    with Receiver(answering) as receiver:
-        client = world.make.client("eigen", **KEYED, **own, jwks_uri=receiver.url)
-        started = [server.submit(asks_for_keys(world, each)) for each in strangers]
+    with Receiver(PUBLISHES) as receiver:
+        client = world.make.client("eigen", **KEYED, **OWN, jwks_uri=receiver.url)
+        started = [server.submit(asks_for_keys(world, each)) for each in others]
         hanging.wait_for(1)
         assert world.token(None, **assertion(world, client.client_id)).status == 200
         for each in started:
             each.result()
+
+
+def test_known_client_has_its_keys_fetched_while_a_stranger_answers_just_in_time(
+    world: World, server: ThreadPoolExecutor
+) -> None:
+    # An address that answers never rests, so whoever has it could keep the place of strangers for good.
+    with Receiver(after(1.0)) as slow, Receiver(PUBLISHES) as receiver:
+        stranger = world.make.client("vreemd", **STRANGER, jwks=jwks_of(key_of("ES256")), request_uris=[slow.url])
+        known = world.make.client("bekend", **KEYED, **KNOWN, **OWN, jwks_uri=receiver.url)
+        started = server.submit(asks_for_an_object(world, stranger, slow.url))
+        slow.wait_for(1)
+        assert world.token(None, **assertion(world, known.client_id)).status == 200
+        started.result()

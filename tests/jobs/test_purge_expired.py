@@ -1,23 +1,26 @@
 """Every table that grows is emptied of what is old, at its own time, and of nothing else."""
 
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import and_, delete, event, func, select
 
 from idp.attempts.models import AttemptBudget
 from idp.audit.trail import AuditEvent
 from idp.jobs import purge_expired
-from idp.jobs.purge_expired import purge, retentions
+from idp.jobs.purge_expired import Retention, purge, retentions
 from idp.kernel.clock import FixedClock
 from idp.oidc.models import AccessToken, AuthorizationCode, RefreshFamily
 from idp.outbox.models import OutboxMessage
 from idp.schema import metadata
 from idp.sessions.models import Participation, Session
 from idp.signin.interaction import Interaction
+from idp.store import schema
 from idp.wiring import Services
+from tests.conftest import START
 from tests.factories import Factories
 from tests.jobs.test_sweep_idle_sessions import open_sessions
 from tests.oidc.journeys import Provider, body, error
@@ -229,3 +232,22 @@ def test_more_rows_than_a_batch_all_go(services: Services, clock: FixedClock, mo
         services.organizations.add(str(code), "Een")
     clock.move(401 * DAY)
     assert run(services) == {"audit_events": 5}
+
+
+# The chain of the trail is read once, in its order, and no further than what goes.
+LOOKED_UP = [each for each in retentions(REQUEST_LIFETIME) if each.key is not AuditEvent.id]
+
+
+@pytest.mark.parametrize("retention", LOOKED_UP, ids=lambda each: each.tables[0])
+def test_deleting_a_batch_reads_no_table_from_end_to_end(retention: Retention, sqlite_template: Path) -> None:
+    # On SQLite everybody waits for it: 1200 clients that were due beside 100 000 consents took 6 s.
+    key = retention.key
+    deleting = delete(key.class_).where(and_(key.in_([key.type.python_type()]), retention.may_go(START)))
+    with schema.engine(f"sqlite:///{sqlite_template}").connect() as connection:
+
+        @event.listens_for(connection, "before_cursor_execute", retval=True)
+        def _explain(_c: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> tuple[str, Any]:
+            return f"EXPLAIN QUERY PLAN {statement}", parameters
+
+        plan = [str(row[-1]) for row in connection.execute(deleting).cursor.fetchall()]
+    assert [step for step in plan if step.startswith("SEARCH")] and not [step for step in plan if "SCAN" in step]

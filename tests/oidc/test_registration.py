@@ -367,6 +367,7 @@ REDIRECT_URIS: list[str] = [
     "http://[::1]/callback",
     "https://[::1/callback",
     "https://rp.example:port/callback",
+    f"https://{'a' * 243}.rp.example/callback",
 ]
 
 
@@ -378,6 +379,26 @@ def test_redirect_uri_of_a_web_client_that_must_not_be_is_refused(registrations:
     # What is no text of a line at all is no redirect URI either.
     assert error == ("invalid_client_metadata" if "\x00" in uri else "invalid_redirect_uri")
     assert registrations.rows() == before
+
+
+def test_host_that_is_as_long_as_a_host_can_be_is_taken(registrations: Registrations) -> None:
+    # RFC 1035 2.3.4, without the dot at the end.
+    uri = f"https://{'a' * 242}.rp.example/callback"
+    assert registrations.registered(redirect_uris=[uri])["redirect_uris"] == [uri]
+
+
+def test_one_that_anybody_registers_has_no_more_than_ten_redirect_uris_and_few_origins(
+    registrations: Registrations,
+) -> None:
+    # Each stands with its host in a row and an index of its own: 50 of 1900 characters took 218 KB of database.
+    uris = [f"https://{number:0242}.rp.example/callback" for number in range(11)]
+    in_a_page = {**METADATA, "token_endpoint_auth_method": "none", "session_activity": "none"}
+    before = registrations.rows()
+    answer = registrations.post({**in_a_page, "redirect_uris": uris})
+    assert answer.status_code == 400 and "at most 10 redirect_uris" in body(answer, 400)["error_description"]
+    assert registrations.rows() == before
+    assert registrations.post({**in_a_page, "redirect_uris": uris[:10]}).status_code == 201
+    assert registrations.rows()["client_origins"] == 10
 
 
 @pytest.mark.parametrize("uri", ["com.example.app:/callback", "http://127.0.0.1/callback", "http://localhost:8080/"])
