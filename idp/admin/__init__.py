@@ -14,7 +14,7 @@
     registration.py    Registration: clients register themselves, and read, replace and end what they registered
     registration_request.py what they ask for, judged by itself
     client_metadata.py the metadata as it travels, read into columns and written back
-    client_decisions.py what an administrator decided holds, whatever the client sends
+    client_decisions.py what an administrator decided holds, whatever the client sends, until it moves
     client_wishes.py   what is wrong with what a client wishes for its requests, tokens and subjects
     client_end.py      what ends with a client
     initial_access_tokens.py InitialAccessTokens: who may register clients: add, list, revoke

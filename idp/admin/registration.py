@@ -130,12 +130,13 @@ class Registration:
             wished.logo = logo
             places = _places(client)
             changed = _move(wished, client, with_logo)
+            # Before the next statement: the database takes no client whose secret does not go with its method.
+            secret = give_secret(client, self._envelope)
             if not _places(client) <= places:
                 # Codes go where nobody agreed to: whoever holds this token must not be let in by what people, or an
                 # administrator, allowed somebody else.
-                client.first_party = False
+                changed += client_decisions.become_stranger(client)
                 client_end.forget_permissions(unit, client_id, self._clock.now())
-            secret = give_secret(client, self._envelope)
             client.updated_at = self._clock.now()
             unit.flush()
             self._record(unit, client, f"replaced {', '.join(changed)}".strip())
@@ -143,9 +144,9 @@ class Registration:
 
     def _wished(self, document: Mapping[str, Any], present: Client) -> Client:
         """The client as it would be by this replacement. Raises ProtocolError."""
-        counts = client_decisions.counting(document, present)
         made = Client(**{**NEW, **{name: getattr(present, name) for name in KEPT}})
-        wished = self._judge.client(counts, made, client_decisions.decided_of(present))
+        said, held = client_decisions.own(document, present), client_decisions.held(present)
+        wished = self._judge.client(said, made, held)
         registration_request.check_subjects(wished, present)
         wished.require_pkce = present.require_pkce or wished.is_public or wished.profile == "fapi2"
         return wished
@@ -246,7 +247,7 @@ def _of_its_own(unit: Unit, client_id: str, token: str, lock: bool = False) -> C
         # Whoever changes or ends it at the same moment is waited for, and what they wrote is seen.
         unit.refresh(client, with_for_update={"key_share": True})
     kept = client.registration_access_token_hash if client is not None else None
-    if not is_same(kept or NOBODY, hash_secret(token)) or client is None:
+    if not is_same(kept or NOBODY, hash_secret(token)) or client is None or client.deleted_at is not None:
         raise wrong_token()
     return client
 

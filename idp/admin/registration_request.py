@@ -9,6 +9,7 @@ Judge            rules of this deployment; the client as it would be, or everyth
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any
 
 from idp.admin import client_metadata, client_profile
@@ -30,6 +31,7 @@ NOT_TO_BE_SENT = (
     "client_id_issued_at",
 )
 OFFLINE = "offline_access"
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 # Anybody may ask for a row; an administrator may give a client more.
 MOST_REDIRECT_URIS = 10
 
@@ -110,20 +112,21 @@ class Judge:
     def __init__(self, rules: Rules, supported: Mapping[str, Any]) -> None:
         self._rules, self._supported = rules, supported
 
-    def client(self, document: Mapping[str, Any], client: Client, decided: Collection[str] = frozenset()) -> Client:
+    def client(self, document: Mapping[str, Any], client: Client, held: Mapping[str, Any] = NOTHING) -> Client:
         """The client with what it is registered with by this document. Raises ProtocolError.
 
-        `decided`: columns in which the document says what an administrator decided, not what the client wishes.
+        `held`: columns that are as an administrator decided, whatever the document says; they are no wishes.
         """
         if (statement := document.get("software_statement")) is not None:
             # What it says would count more than the rest of the request; leaving it out would register something else.
             error = "unapproved" if isinstance(statement, str) and statement.count(".") == 2 else "invalid"
             raise ProtocolError(f"{error}_software_statement", "no software statement is approved here")
         wrong = Reasons()
-        columns = client_metadata.read(document, wrong)
+        columns = {**client_metadata.read(document, wrong), **held}
         columns["localized"] = client_metadata.localized(document, wrong)
         _raise(wrong, "invalid_client_metadata")
-        self._fill_in(columns, document)
+        given = {name for name, value in document.items() if value is not None} | set(held)
+        self._fill_in(columns, given, held)
         # Everything else takes these two for granted.
         wrong.unless(
             columns["application_type"] in ("web", "native", "browser"),
@@ -137,11 +140,11 @@ class Judge:
         client_profile.follow(client)
         # Before it is checked: such a client keeps a secret of its own wherever it is installed (RFC 8252 8.4).
         client.registration_access_token_hash = NOBODY
-        self._check_redirect_uris(client, are_decided="redirect_uris" in decided)
+        self._check_redirect_uris(client, are_decided="redirect_uris" in held)
         check_sector(client, wrong)
         wrong.checking(check, client)
-        check_wishes(client, self._supported, wrong, decided)
-        if not (self._rules.allows_loopback or client.initiate_login_uri is None or "initiate_login_uri" in decided):
+        check_wishes(client, self._supported, wrong, held)
+        if not (self._rules.allows_loopback or client.initiate_login_uri is None or "initiate_login_uri" in held):
             # OpenID Connect Registration 2 wants https, and knows no exception.
             wrong.unless(
                 client.initiate_login_uri.startswith("https:"), "client.initiate_login", "initiate_login_uri is https"
@@ -149,7 +152,7 @@ class Judge:
         _raise(wrong, "invalid_client_metadata")
         return client
 
-    def _fill_in(self, columns: dict[str, Any], document: Mapping[str, Any]) -> None:
+    def _fill_in(self, columns: dict[str, Any], given: Collection[str], held: Collection[str]) -> None:
         """What was left out has the value that the specifications give it, or we (RFC 7591 2)."""
         columns["profile"] = columns["profile"] or "oidc"
         columns["token_endpoint_auth_method"] = columns["token_endpoint_auth_method"] or (
@@ -157,11 +160,12 @@ class Judge:
         )
         kind = columns["application_type"] or "web"
         is_in_the_page = kind == "web" and columns["token_endpoint_auth_method"] == "none"  # noqa: S105 - a method
-        # To us `browser` is something that a request cannot say.
-        columns["application_type"] = "browser" if is_in_the_page else "" if kind == "browser" else kind
-        if document.get("grant_types") is None:
+        if "application_type" not in held:
+            # To us `browser` is something that a request cannot say.
+            columns["application_type"] = "browser" if is_in_the_page else "" if kind == "browser" else kind
+        if "grant_types" not in given:
             columns["grant_types"] = ["authorization_code"]
-        if document.get("response_types") is None:
+        if "response_types" not in given:
             columns["response_types"] = ["code"] if "authorization_code" in columns["grant_types"] else []
         columns["subject_type"] = columns["subject_type"] or "public"
         columns["id_token_signed_response_alg"] = columns["id_token_signed_response_alg"] or (

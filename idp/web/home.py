@@ -16,12 +16,14 @@ def home() -> Response:
     if over is not None:
         return session_over.page(over)
     metadata, registration = discovery.document(), use_cases().registration.rules.mode
+    # In this order: of a key that is published meanwhile nothing is shown, and the times of all others are known.
+    published = use_cases().keys.published()["keys"]
     times = {key.kid: key for key in use_cases().signing_keys.show()}
     return render(
         "issuer/home.html",
         metadata=list(metadata.items()),
         configuration=metadata["issuer"] + OPENID_CONFIGURATION,
         registration=registration,
-        keys=[(jwk, times[jwk["kid"]]) for jwk in use_cases().keys.published()["keys"]],
+        keys=[(jwk, times[jwk["kid"]]) for jwk in published],
         examples=examples.of(metadata, registration),
     )

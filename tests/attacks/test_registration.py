@@ -20,7 +20,7 @@ from tests.oidc.signing import public_keys
 
 ELSEWHERE = "https://rp.example/old"
 BOTH = ["authorization_code", "refresh_token"]
-KEYS = {"token_endpoint_auth_method": "private_key_jwt", "jwks": public_keys("ES256")}
+KEYS: dict[str, Any] = {"token_endpoint_auth_method": "private_key_jwt", "jwks": public_keys("ES256")}
 
 
 @pytest.fixture

@@ -223,6 +223,33 @@ def test_client_that_moves_elsewhere_loses_what_it_was_allowed(
     assert error(party.refresh(tokens["refresh_token"])) == "invalid_grant"
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("client_secret_basic", "none"),
+        ("none", "client_secret_basic"),
+        ("client_secret_basic", "client_secret_jwt"),
+        ("client_secret_jwt", "client_secret_post"),
+    ],
+)
+def test_client_moves_and_changes_how_it_authenticates_at_once(
+    registrations: Registrations, before: str, after: str
+) -> None:
+    told = registrations.registered(token_endpoint_auth_method=before)
+    wish = sent(
+        told, client_secret=None, token_endpoint_auth_method=after, redirect_uris=["https://other.example/callback"]
+    )
+    answer = body(registrations.send("PUT", path(told), wish, told["registration_access_token"]))
+    row = registrations.row(told["client_id"])
+    assert (row.token_endpoint_auth_method, row.redirect_uris) == (after, ["https://other.example/callback"])
+    assert (row.client_secret_hash is None, row.client_secret_sealed is None) == (
+        after == "none",
+        after != "client_secret_jwt",
+    )
+    # A secret that it can go on with stays.
+    assert ("client_secret" in answer) == (after in ("client_secret_jwt", "client_secret_basic"))
+
+
 # Ending
 
 

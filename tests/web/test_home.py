@@ -1,12 +1,15 @@
 """The page of the issuer itself: it frightens nobody who is lost, and tells developers what the configuration says."""
 
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import event
 
 from idp.kernel.clock import FixedClock
+from idp.store.engine import db
 from idp.web import examples
 from tests.conftest import ISSUER
 from tests.factories import Factories
@@ -100,6 +103,32 @@ def test_page_says_until_when_a_key_signs_that_has_a_successor(provider: Provide
     first, second = (key for key in keys_on(home(provider, "en")) if key[0] == "ES256, sig")
     assert first[3] == "Signs from 2026-11-23 13:35 UTC – 2026-11-24 13:36 UTC"
     assert second[1:] == [successor.kid, "Published from 2026-11-23 13:36 UTC", "Signs from 2026-11-24 13:36 UTC"]
+
+
+def test_page_comes_also_when_a_key_is_made_while_it_is_written(provider: Provider, clock: FixedClock) -> None:
+    made: list[str] = []
+
+    def rotate() -> None:
+        with provider.app.app_context():
+            made.append(provider.services.signing_keys.rotate("ES256").kid)
+
+    def another_node(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "FROM signing_keys" in statement and not made and threading.current_thread() is threading.main_thread():
+            other = threading.Thread(target=rotate)
+            other.start()
+            other.join()
+
+    clock.move(timedelta(minutes=1))
+    with provider.app.app_context():
+        engine = db.engine
+    event.listen(engine, "after_cursor_execute", another_node)
+    try:
+        page = provider.get("/", {"Accept-Language": "en"})
+    finally:
+        event.remove(engine, "after_cursor_execute", another_node)
+    assert page.status_code == 200 and made
+    clock.move(timedelta(minutes=1))
+    assert made[0] in {key[1] for key in keys_on(home(provider, "en"))}
 
 
 def test_page_speaks_of_registration_as_it_is(provider: Provider, registration: str) -> None:
