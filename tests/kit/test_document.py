@@ -22,6 +22,13 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENT, README = ROOT / "docs" / "relying-applications.md", ROOT / "clients" / "python" / "README.md"
 
 
+def application_of(document: Path) -> str:
+    """The first piece of Python in a document is a whole application."""
+    found = re.search(r"```python\n(.*?)```", document.read_text(), re.DOTALL)
+    assert found is not None
+    return found[1]
+
+
 @pytest.fixture
 def provider_now(rsa_key: Key) -> Iterator[HostileProvider]:
     """By the clock of the machine, as the application of the document."""
@@ -33,7 +40,7 @@ def provider_now(rsa_key: Key) -> Iterator[HostileProvider]:
 def test_application_of_the_document_signs_in_warns_and_is_signed_out(
     provider_now: HostileProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (source,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    source = application_of(DOCUMENT)
     assert "http://localhost:8000" in source
     (tmp_path / "app.py").write_text(source.replace("http://localhost:8000", provider_now.issuer))
     monkeypatch.chdir(tmp_path)
@@ -83,8 +90,7 @@ def test_document_names_everything_that_a_page_is_told(
 
 @pytest.mark.parametrize("document", [DOCUMENT, README], ids=lambda document: document.name)
 def test_example_keeps_sessions_where_all_processes_of_an_application_find_them(document: Path) -> None:
-    text = document.read_text()
-    (source,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    text, source = document.read_text(), application_of(document)
     assert "SqliteStore(" in source and "MemoryStore" not in source
     assert "session_script(" in source and '@app.get("/signed-out")' in source
     assert "signs out only one process of several" in text, "the reason"
