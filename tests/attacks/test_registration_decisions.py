@@ -172,7 +172,7 @@ def test_client_that_moved_away_from_its_rights_exchanges_its_credentials(regist
     ids=str,
 )
 @pytest.mark.parametrize(
-    "keys", [{"jwks": OTHER_KEYS}, {"jwks": None, "jwks_uri": "https://rp.example/jwks"}], ids=lambda keys: list(keys)[-1]
+    "keys", [{"jwks": OTHER_KEYS}, {"jwks": None, "jwks_uri": "https://rp.example/jwks"}], ids=["jwks", "jwks_uri"]
 )
 def test_keys_that_an_administrator_gave_are_not_dodged_by_another_method(
     registrations: Registrations, keys: dict[str, Any], dodge: dict[str, Any]
